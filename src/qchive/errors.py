@@ -1,0 +1,196 @@
+"""The error tree: one class per way a request can fail, each with its code, HTTP status and fields.
+
+    QCHiveError
+    ├── InvalidRequest            the request itself makes no sense (400)
+    │   ├── InvalidBody           body or parameters do not decode or do not fit their type
+    │   ├── InvalidMolecule       a molecule that cannot exist
+    │   ├── InvalidSpecification  a specification that can never run
+    │   ├── LimitExceeded         more of something than one request may carry
+    │   └── UnknownKind           no such record type
+    ├── NotFound                  an id or name that does not exist (400, as the protocol has it)
+    ├── Referenced                something still in use cannot be removed (400)
+    ├── ManagerRefused            a compute manager that is unknown, inactive or asks for nothing possible (400)
+    ├── AuthenticationRequired    nobody is logged in (401)
+    ├── Forbidden                 the role does not allow it (403)
+    ├── NoSuchPath                unknown address (404)
+    ├── WrongMethod               known address, wrong HTTP method (405)
+    ├── TooLarge                  body larger than the server reads (413)
+    ├── InternalError             a fault of the server; the id leads to the log (500)
+    ├── Unavailable               the database cannot be reached just now (503)
+    └── (client side)
+        ├── ServerUnreachable     no answer after all retries
+        ├── RequestFailed         an error answer of a server that does not send our codes
+        └── Offline               a lazy property of a record that has no client
+
+The reply carries `msg`, `code` and the fields; our client raises the class the server raised. `msg` is what the
+QCArchive protocol's clients show, so it says what to do next.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class QCHiveError(Exception):
+    """Something QCHive refuses or cannot do."""
+
+    code: ClassVar[str] = "error"
+    http: ClassVar[int] = 400
+
+    def __init__(self, msg: str, **fields: Any) -> None:
+        super().__init__(msg)
+        self.msg = msg
+        self.fields = fields
+
+    def reply(self) -> dict[str, Any]:
+        """The JSON object sent to the client."""
+        return {"msg": self.msg, "code": self.code, **self.fields}
+
+
+class InvalidRequest(QCHiveError):
+    """The request makes no sense as sent."""
+
+    code = "invalid_request"
+
+
+class InvalidBody(InvalidRequest):
+    """Body or parameters do not decode, or do not fit their type."""
+
+    code = "invalid_body"
+
+
+class InvalidMolecule(InvalidRequest):
+    """A molecule that cannot exist: no atoms, coordinates that are no numbers, an impossible multiplicity …"""
+
+    code = "invalid_molecule"
+
+
+class InvalidSpecification(InvalidRequest):
+    """A specification that can never run."""
+
+    code = "invalid_specification"
+
+
+class LimitExceeded(InvalidRequest):
+    """More items than one request may carry."""
+
+    code = "limit_exceeded"
+
+
+class UnknownKind(InvalidRequest):
+    """No such record type."""
+
+    code = "unknown_kind"
+
+
+class NotFound(QCHiveError):
+    """An id or a name that does not exist on this server."""
+
+    code = "not_found"
+
+
+class Referenced(QCHiveError):
+    """Something that other records still refer to cannot be removed."""
+
+    code = "referenced"
+
+
+class ManagerRefused(QCHiveError):
+    """A compute manager that is unknown, inactive, or offers nothing that could be matched."""
+
+    code = "manager_refused"
+
+
+class AuthenticationRequired(QCHiveError):
+    """Nobody is logged in and this server wants to know who asks."""
+
+    code = "authentication_required"
+    http = 401
+
+
+class Forbidden(QCHiveError):
+    """The role of the caller does not allow this."""
+
+    code = "forbidden"
+    http = 403
+
+
+class NoSuchPath(QCHiveError):
+    """There is nothing at this address."""
+
+    code = "no_such_path"
+    http = 404
+
+
+class WrongMethod(QCHiveError):
+    """The address exists, but not for this HTTP method."""
+
+    code = "wrong_method"
+    http = 405
+
+
+class TooLarge(QCHiveError):
+    """The body is larger than the server is willing to read."""
+
+    code = "too_large"
+    http = 413
+
+
+class InternalError(QCHiveError):
+    """A fault of the server. Its log holds the details under the id given."""
+
+    code = "internal_error"
+    http = 500
+
+
+class Unavailable(QCHiveError):
+    """The server is up but cannot reach its database just now; asking again later is safe."""
+
+    code = "unavailable"
+    http = 503
+
+
+class ServerUnreachable(QCHiveError):
+    """No answer from the server after all retries."""
+
+    code = "server_unreachable"
+    http = 0
+
+
+class RequestFailed(QCHiveError):
+    """An error answer without a code of ours (a proxy's, or another server's)."""
+
+    code = "request_failed"
+
+    @property
+    def status_code(self) -> int | None:
+        """The HTTP status of the answer."""
+        return self.fields.get("status")
+
+
+class Offline(QCHiveError):
+    """A property that would need a request, on an object that has no client."""
+
+    code = "offline"
+
+
+def _tree(cls: type[QCHiveError]) -> dict[str, type[QCHiveError]]:
+    found = {cls.code: cls}
+    for child in cls.__subclasses__():
+        found |= _tree(child)
+    return found
+
+
+BY_CODE: dict[str, type[QCHiveError]] = _tree(QCHiveError)
+
+
+def from_reply(status: int, reply: Any) -> QCHiveError:
+    """The error that a server's answer stands for: the class it raised, or RequestFailed."""
+    if not isinstance(reply, dict):
+        return RequestFailed(f"the server answered HTTP {status}", status=status)
+    fields = {k: v for k, v in reply.items() if k not in ("msg", "code")}
+    msg = str(reply.get("msg", f"the server answered HTTP {status}"))
+    cls = BY_CODE.get(str(reply.get("code", "")))
+    if cls is None:
+        return RequestFailed(msg, **{**fields, "status": status})
+    return cls(msg, **fields)
