@@ -17,10 +17,17 @@
     ├── TooLarge                  body larger than the server reads (413)
     ├── InternalError             a fault of the server; the id leads to the log (500)
     ├── Unavailable               the database cannot be reached just now (503)
-    └── (client side)
-        ├── ServerUnreachable     no answer after all retries
-        ├── RequestFailed         an error answer of a server that does not send our codes
-        └── Offline               a lazy property of a record that has no client
+    ├── (client side)
+    │   ├── ServerUnreachable     no answer after all retries
+    │   ├── RequestFailed         an error answer of a server that does not send our codes
+    │   └── Offline               a lazy property of a record that has no client
+    └── LocalProblem              something on this machine keeps a process of ours from running
+        ├── PostgresMissing       no PostgreSQL binaries that could be used
+        ├── PostgresFailed        PostgreSQL did not start; the message ends with its log
+        ├── WrongMajor            the data were written by another major version of PostgreSQL
+        ├── DataInUse             another process works with this data folder
+        ├── DataUnreachable       a data folder that the user PostgreSQL runs as cannot use
+        └── ChildKeepsDying       a process of ours that dies again and again
 
 The reply carries `msg`, `code` and the fields; our client raises the class the server raised. `msg` is what the
 QCArchive protocol's clients show, so it says what to do next.
@@ -172,6 +179,49 @@ class Offline(QCHiveError):
     """A property that would need a request, on an object that has no client."""
 
     code = "offline"
+
+
+class LocalProblem(QCHiveError):
+    """Something on this machine keeps a process of ours from running; no server ever sends it."""
+
+    code = "local_problem"
+    http = 0
+
+
+class PostgresMissing(LocalProblem):
+    """No PostgreSQL binaries were found that could be used here."""
+
+    code = "postgres_missing"
+
+
+class PostgresFailed(LocalProblem):
+    """PostgreSQL did not start. The message ends with what its log says."""
+
+    code = "postgres_failed"
+
+
+class WrongMajor(LocalProblem):
+    """The data folder was written by another major version of PostgreSQL than the one at hand."""
+
+    code = "wrong_major"
+
+
+class DataInUse(LocalProblem):
+    """Another process works with this data folder; the field `pid` says which."""
+
+    code = "data_in_use"
+
+
+class DataUnreachable(LocalProblem):
+    """A data folder that the user PostgreSQL runs as cannot enter or does not own."""
+
+    code = "data_unreachable"
+
+
+class ChildKeepsDying(LocalProblem):
+    """A process of ours that was restarted several times and died each time at once."""
+
+    code = "child_keeps_dying"
 
 
 def _tree(cls: type[QCHiveError]) -> dict[str, type[QCHiveError]]:
