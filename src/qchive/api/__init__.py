@@ -1,0 +1,19 @@
+"""What can be asked of a server: every endpoint, once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from qchive.api import about, managers, molecules, records, tasks
+from qchive.api.endpoint import Endpoint
+from qchive.kinds import KINDS, Kind
+
+
+def endpoints(kinds: Mapping[str, Kind] = KINDS) -> tuple[Endpoint, ...]:
+    """All endpoints of a server that offers these kinds, more specific addresses before more general ones."""
+    per_kind = [row for kind in kinds.values() for row in records.for_kind(kind)]
+    fixed = (*about.ENDPOINTS, *molecules.ENDPOINTS, *records.ENDPOINTS, *managers.ENDPOINTS, *tasks.ENDPOINTS)
+    return (*fixed, *per_kind)
+
+
+__all__ = ["Endpoint", "endpoints"]

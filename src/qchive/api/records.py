@@ -1,0 +1,305 @@
+"""Asking about records, adding and changing them (`records.md`), for every kind from its one declaration."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from qchive.api.endpoint import Body, BulkGet, Endpoint, Id, Page, Projection, Queue, Text
+from qchive.api.metadata import DeleteMetadata, InsertMetadata, UpdateMetadata
+from qchive.api.tasks import RecordTask
+from qchive.kinds.kind import Kind
+from qchive.status import RecordStatusEnum
+from qchive.wire import Bytes, Json
+
+# --- what a record looks like ------------------------------------------------------------------------------------
+
+
+class OutputStore(msgspec.Struct, kw_only=True):
+    """One output of an attempt; the data only where it was asked for."""
+
+    output_type: str
+    compression_type: str
+    data: Bytes | UnsetType = UNSET
+
+
+class ComputeHistory(msgspec.Struct, kw_only=True):
+    """One attempt that returned something."""
+
+    id: int
+    record_id: int
+    status: RecordStatusEnum
+    manager_name: str | None
+    modified_on: datetime
+    provenance: Json | None
+    outputs: dict[str, OutputStore] | UnsetType = UNSET
+
+
+class NativeFile(msgspec.Struct, kw_only=True):
+    """A file that the program itself wrote; the data only where it was asked for."""
+
+    name: str
+    compression_type: str
+    data: Bytes | UnsetType = UNSET
+
+
+class Wavefunction(msgspec.Struct, kw_only=True):
+    """A stored wavefunction; the data only where it was asked for."""
+
+    compression_type: str
+    data: Bytes | UnsetType = UNSET
+
+
+class RecordComment(msgspec.Struct, kw_only=True):
+    """What somebody wrote on a record."""
+
+    id: int
+    record_id: int
+    username: str | None
+    timestamp: datetime
+    comment: str
+
+
+class Record(msgspec.Struct, kw_only=True):
+    """A record of any kind. Absent is not null: what was not asked for is not sent."""
+
+    id: int
+    record_type: str
+    is_service: bool | UnsetType = UNSET
+    status: RecordStatusEnum | UnsetType = UNSET
+    manager_name: str | None | UnsetType = UNSET
+    properties: Json | None | UnsetType = UNSET
+    extras: Json | UnsetType = UNSET
+    created_on: datetime | UnsetType = UNSET
+    modified_on: datetime | UnsetType = UNSET
+    owner_user: str | None | UnsetType = UNSET
+    specification: Json | UnsetType = UNSET
+    compute_history: list[ComputeHistory] | UnsetType = UNSET
+    task: RecordTask | None | UnsetType = UNSET
+    service: None | UnsetType = UNSET
+    comments: list[RecordComment] | UnsetType = UNSET
+    native_files: dict[str, NativeFile] | UnsetType = UNSET
+
+
+COLUMNS = (
+    "id",
+    "record_type",
+    "is_service",
+    "status",
+    "manager_name",
+    "properties",
+    "extras",
+    "created_on",
+    "modified_on",
+    "owner_user",
+    "specification",
+)
+"""What `*` stands for, before the kind's own fields."""
+
+ON_REQUEST = ("compute_history", "outputs", "task", "service", "comments", "native_files")
+"""What is sent only when named, or with `**`, for any kind."""
+
+
+def plain_fields(kind: Kind) -> tuple[str, ...]:
+    """The kind's own fields that `*` includes."""
+    return (*(f"{role}_id" for role in kind.molecules), *kind.fields)
+
+
+def on_request_fields(kind: Kind) -> tuple[str, ...]:
+    """The kind's own names that are sent only when asked for."""
+    wavefunction = ("wavefunction",) if kind.has_wavefunction else ()
+    return (*kind.molecules, *(child.name for child in kind.children), *wavefunction)
+
+
+@cache
+def record_type(kind: Kind) -> type[Record]:
+    """The answer struct of one kind."""
+    fields: list[Any] = [(f"{role}_id", int | None | UnsetType, UNSET) for role in kind.molecules]
+    fields += [(name, Any, UNSET) for name in kind.fields]
+    fields += [(role, Json | None | UnsetType, UNSET) for role in kind.molecules]
+    fields += [(child.key, list[int] | UnsetType, UNSET) for child in kind.children]
+    if kind.has_wavefunction:
+        fields.append(("wavefunction", Wavefunction | None | UnsetType, UNSET))
+    return msgspec.defstruct(f"{kind.name.title()}Record", fields, bases=(Record,), kw_only=True)
+
+
+# --- what can be asked -------------------------------------------------------------------------------------------
+
+
+class Add(Queue, kw_only=True):
+    """What every request to add records carries beside specification and inputs."""
+
+    find_existing: bool = True
+    program_versions: dict[Text, Text] | None = None
+    """Versions demanded of the programs: name → PEP 440 specifier such as `>=2.14,<3`. Checked when tasks are claimed;
+    records with other demands are other records."""
+    owner_group: Text | None = None
+    """Accepted from older clients, without effect."""
+
+
+@cache
+def add_type(kind: Kind) -> type[Add]:
+    """The request that adds records of one kind."""
+    fields = [("specification", kind.specification), (kind.inputs.field, list[kind.inputs.element])]  # type: ignore[name-defined]
+    return msgspec.defstruct(f"{kind.name.title()}Add", fields, bases=(Add,), kw_only=True, forbid_unknown_fields=True)
+
+
+class RecordQuery(Page, kw_only=True):
+    """Records by what all kinds have; AND between filters, OR inside a list, an empty list fits nothing."""
+
+    record_id: list[Id] | None = None
+    record_type: list[Text] | None = None
+    manager_name: list[Text] | None = None
+    history_manager_name: list[Text] | None = None
+    status: list[RecordStatusEnum] | None = None
+    dataset_id: list[Id] | None = None
+    project_id: list[Id] | None = None
+    parent_id: list[Id] | None = None
+    child_id: list[Id] | None = None
+    created_before: datetime | None = None
+    created_after: datetime | None = None
+    modified_before: datetime | None = None
+    modified_after: datetime | None = None
+    owner_user: list[int | Text] | None = None
+    creator_user: list[int | Text] | None = None
+
+
+@cache
+def query_type(kind: Kind) -> type[RecordQuery]:
+    """The query of one kind: the common filters, its facets, its molecules and its keywords."""
+    fields: list[Any] = [(name, list[Text | None] | None, None) for name in kind.filters]
+    fields += [(f"{role}_id", list[Id] | None, None) for role in kind.molecules]
+    fields.append(("keywords", list[dict[str, Any]] | None, None))
+    return msgspec.defstruct(
+        f"{kind.name.title()}Query", fields, bases=(RecordQuery,), kw_only=True, forbid_unknown_fields=True
+    )
+
+
+class RecordModify(Queue, kw_only=True):
+    """A new status, tag, priority or a comment, for each of the records."""
+
+    record_ids: list[Id]
+    status: RecordStatusEnum | None = None
+    comment: Text | None = None
+
+
+class RecordRevert(Body, kw_only=True):
+    """Take a cancellation, invalidation or deletion back."""
+
+    record_ids: list[Id]
+    revert_status: RecordStatusEnum
+
+
+class RecordDelete(Body, kw_only=True):
+    """Soft or hard deletion."""
+
+    record_ids: list[Id]
+    soft_delete: bool
+    delete_children: bool
+
+
+class WaitingReason(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Why a record waits, and what each active manager says to it."""
+
+    reason: str
+    details: dict[str, str] | None = None
+
+
+def _row(name: str, method: str, path: str, may: str, answer: Any, doc: str, **more: Any) -> Endpoint:
+    return Endpoint(
+        name=f"records.{name}", method=method, path=f"/api/v1/records{path}", may=may, answer=answer, doc=doc, **more
+    )
+
+
+BULK_GET = _row(
+    "bulk_get", "POST", "/bulkGet", "records:read", list[Record | None], "Records by id, in order.", body=BulkGet
+)
+GET = _row("get", "GET", "/{record_id:int}", "records:read", Record, "One record.", query=Projection)
+QUERY = _row("query", "POST", "/query", "records:read", list[int], "Ids that fit, newest first.", body=RecordQuery)
+MODIFY = _row(
+    "modify", "PATCH", "", "records:modify", UpdateMetadata, "New status, tag, priority, comment.", body=RecordModify
+)
+REVERT = _row(
+    "revert", "POST", "/revert", "records:modify", UpdateMetadata, "Take an action back.", body=RecordRevert
+)
+BULK_DELETE = _row(
+    "bulk_delete", "POST", "/bulkDelete", "records:delete", DeleteMetadata, "Delete records.", body=RecordDelete
+)
+DELETE = _row(
+    "delete", "DELETE", "/{record_id:int}", "records:delete", DeleteMetadata, "Soft-delete one record and its children."
+)
+WAITING_REASON = _row(
+    "waiting_reason", "GET", "/{record_id:int}/waiting_reason", "records:read", WaitingReason, "Why a record waits."
+)
+
+ENDPOINTS = (BULK_GET, GET, QUERY, MODIFY, REVERT, BULK_DELETE, DELETE, WAITING_REASON)
+
+
+@cache
+def for_kind(kind: Kind) -> tuple[Endpoint, ...]:
+    """All endpoints of one kind."""
+    record, one = record_type(kind), f"/{kind.name}/{{record_id:int}}"
+    history = one + "/compute_history"
+    entry = history + "/{history_id:int}"
+    output = entry + "/outputs/{output_type}"
+
+    def row(name: str, method: str, path: str, may: str, answer: Any, doc: str, **more: Any) -> Endpoint:
+        return _row(name, method, path, may, answer, doc, kind=kind, **more)
+
+    def read(name: str, path: str, answer: Any, doc: str, **more: Any) -> Endpoint:
+        return row(name, "GET", path, "records:read", answer, doc, **more)
+
+    rows = [
+        row(
+            "add",
+            "POST",
+            f"/{kind.name}/bulkCreate",
+            "records:add",
+            tuple[InsertMetadata, list[int]],
+            f"Add {kind.name} records; a computation that is there already keeps its record.",
+            body=add_type(kind),
+        ),
+        row(
+            "bulk_get",
+            "POST",
+            f"/{kind.name}/bulkGet",
+            "records:read",
+            list[record | None],  # type: ignore[valid-type]
+            f"{kind.name} records by id, in order.",
+            body=BulkGet,
+        ),
+        row(
+            "query",
+            "POST",
+            f"/{kind.name}/query",
+            "records:read",
+            list[int],
+            f"Ids of the {kind.name} records that fit, newest first.",
+            body=query_type(kind),
+        ),
+        read("get", one, record, f"One {kind.name} record.", query=Projection),
+        read("task", one + "/task", RecordTask | None, "The record's task, while it has one."),
+        read("service", one + "/service", None, "The record's service, while it has one."),
+        read("comments", one + "/comments", list[RecordComment], "Comments, oldest first."),
+        read("history", history, list[ComputeHistory], "Attempts that returned something, oldest first."),
+        read("history_entry", entry, ComputeHistory, "One attempt."),
+        read("outputs", entry + "/outputs", dict[str, OutputStore], "Outputs of an attempt, without data."),
+        read("output", output, OutputStore, "One output, without data."),
+        read("output_data", output + "/data", tuple[Bytes, str], "One output, compressed."),
+        read("output_value", output + "/uncompressed_data", Any, "One output, unpacked."),
+        read("native_files", one + "/native_files", dict[str, NativeFile], "Native files, without data."),
+        read("native_file", one + "/native_files/{name}", NativeFile, "One native file, without data."),
+        read("native_file_data", one + "/native_files/{name}/data", tuple[Bytes, str], "A native file, compressed."),
+        read("native_file_value", one + "/native_files/{name}/uncompressed_data", Any, "A native file, unpacked."),
+        read("children_status", one + "/children_status", dict[str, int], "Direct children by status."),
+        read("children_errors", one + "/children_errors", list[int], "Direct children that failed."),
+    ]
+    if kind.has_wavefunction:
+        rows.append(read("wavefunction", one + "/wavefunction", Wavefunction | None, "Whether one is stored."))
+        rows.append(read("wavefunction_data", one + "/wavefunction/data", tuple[Bytes, str], "It, compressed."))
+    rows += [read("children", f"{one}/{c.name}", list[int], f"Ids of the {c.name}, in order.") for c in kind.children]
+    return tuple(rows)

@@ -1,0 +1,1 @@
+"""The database: its embedded server, schema, statements and migrations."""

@@ -1,0 +1,87 @@
+"""Who PostgreSQL runs as, and what that user can reach.
+
+PostgreSQL refuses to run as root. Started by root it runs as an unprivileged user instead; everything else keeps running
+as root. Reach is found out by trying, as that very user: permission bits alone do not tell (groups, ACLs, mounts).
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from qchive.spawn import Account
+
+CANDIDATES = ("qchive", "postgres", "nobody")
+
+
+def current() -> Account:
+    """The user of this process; without an entry in the user database its number stands for the name."""
+    return of_uid(os.geteuid(), os.getegid())
+
+
+def of_uid(uid: int, gid: int = 65534) -> Account:
+    """The user with this number."""
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError:
+        return Account(str(uid), uid, gid)
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+
+
+def for_postgres(cluster: Path) -> Account | None:
+    """Whom PostgreSQL has to become: None (stay who we are) unless we are root.
+
+    The owner of data that are there already, else the first of `qchive`, `postgres` and `nobody` that exists.
+    """
+    if os.geteuid() != 0:
+        return None
+    if cluster.exists() and (status := cluster.stat()).st_uid != 0:
+        return of_uid(status.st_uid, status.st_gid)
+    for name in CANDIDATES:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+    return Account("nobody", 65534, 65534)
+
+
+def run(
+    argv: Sequence[str | Path], account: Account | None, env: Mapping[str, str], text: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end as that user, from `/`, with `text` as its input and both outputs captured together.
+
+    Raises OSError when it cannot be started at all.
+    """
+    become = {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
+    return subprocess.run(
+        [str(word) for word in argv],
+        input=text,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        env=dict(env),
+        cwd="/",
+        check=False,
+        **become,  # type: ignore[call-overload]  # the three keywords together are what its stubs know one by one
+    )
+
+
+def can_run(program: Path, account: Account | None, env: Mapping[str, str]) -> bool:
+    """Whether that user can start the program, shared libraries included."""
+    try:
+        return run([program, "--version"], account, env).returncode == 0
+    except OSError:
+        return False
+
+
+def can_enter(folder: Path, account: Account | None) -> bool:
+    """Whether that user gets into the folder."""
+    try:
+        return run(["/bin/sh", "-c", 'cd -- "$0"', folder], account, {}).returncode == 0
+    except OSError:
+        return False

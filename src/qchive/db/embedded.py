@@ -1,0 +1,279 @@
+"""An embedded PostgreSQL: a real server as a child process, on a unix socket, with nothing to install or configure."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+from qchive.db import account as accounts
+from qchive.db import cluster
+from qchive.db.binaries import Binaries, all_binaries, find_binaries
+from qchive.db.folder import Folder, Lock, default_data
+from qchive.errors import LocalProblem, PostgresFailed, PostgresMissing, WrongMajor
+from qchive.spawn import Account, Order, spawn
+
+__all__ = ["EmbeddedPostgres", "Probe", "default_data", "probe"]
+
+_PORT = 5432  # only names the socket; nothing listens on TCP
+_LARGEST_LOG = 20_000_000
+_RETRIES = 20
+
+
+class EmbeddedPostgres:
+    """A PostgreSQL server on its own data, ended with this process at the latest.
+
+    Its files lie in `<data>/postgres` (see `qchive.db.folder`). `prefer` is a folder with PostgreSQL's binaries to use
+    instead of those found; `settings` go before our own choice of server parameters. All methods may be called from any thread,
+    but from one at a time.
+    """
+
+    def __init__(self, data: Path, *, prefer: Path | None = None, settings: Mapping[str, str] | None = None) -> None:
+        self.folder = Folder(data)
+        self._prefer = prefer
+        self._settings = {**tuned(), **(settings or {})}
+        self._lock = Lock(self.folder.lock)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket_folder: Path | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages."""
+        return "PostgreSQL"
+
+    @property
+    def log(self) -> Path:
+        """What the server says."""
+        return self.folder.log
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the postmaster, None while it does not run."""
+        return None if self._process is None or self.poll() is not None else self._process.pid
+
+    @property
+    def dsn(self) -> str:
+        """Where to connect to. Stays the same until `stop`, also over a crash and a new `start`."""
+        if self._socket_folder is None:
+            raise PostgresFailed("PostgreSQL has not been started.", log="")
+        place = quote(str(self._socket_folder), safe="")
+        return f"postgresql://{cluster.USER}@/{cluster.DATABASE}?host={place}&port={_PORT}"
+
+    def start(self) -> str:
+        """Start the server, making cluster and database when they are new, and say where to connect to.
+
+        To be called again after a crash. Does nothing when it runs already. Raises DataInUse, WrongMajor, PostgresMissing,
+        DataUnreachable or PostgresFailed.
+        """
+        if self.pid is not None:
+            return self.dsn
+        account = accounts.for_postgres(self.folder.cluster)
+        self.folder.make(account)
+        self._lock.acquire()
+        try:
+            binaries = self._choose(account)
+            if self.folder.major is None:
+                sync = self._settings["fsync"] != "off"
+                cluster.create(self.folder, binaries, account, sync=sync)
+            if self._socket_folder is None:
+                self._socket_folder = self.folder.make_socket_folder(account)
+            self._launch(binaries, account)
+        except BaseException:
+            self.stop(timeout=5.0)
+            raise
+        return self.dsn
+
+    def poll(self) -> int | None:
+        """The exit code if the server has ended (negative: the signal that killed it), None while it runs."""
+        return None if self._process is None else self._process.poll()
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Wait until the server has ended, at most `timeout` seconds; its exit code, or None if it still runs."""
+        try:
+            return None if self._process is None else self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def stop(self, timeout: float = 60.0) -> None:
+        """End the server: everybody is disconnected, everything is written; by force after `timeout` seconds."""
+        if self._process is not None:
+            for number in (
+                signal.SIGINT,
+                signal.SIGQUIT,
+                signal.SIGKILL,
+            ):  # fast, immediate, none: all keep what was confirmed
+                if self._process.poll() is None:
+                    self._process.send_signal(number)
+                    self.wait(timeout)
+            self._process = None
+        if self._socket_folder is not None:
+            self.folder.remove_socket_folder()
+            self._socket_folder = None
+        self._lock.release()
+
+    def _choose(self, account: Account | None) -> Binaries:
+        """The first binaries of the right version that PostgreSQL's user can run, as they are or copied."""
+        written_by = self.folder.major
+        self._check_major(written_by)
+        closed: list[str] = []
+        for found in all_binaries(self._prefer):
+            if found.major < 15 or written_by not in (None, found.major):
+                continue
+            if usable := cluster.usable_copy(self.folder, found, account):
+                return usable
+            closed.append(str(found.bindir))
+        if not closed:
+            find_binaries(self._prefer, major=written_by)  # says what is missing
+        who = (account or accounts.current()).name
+        raise PostgresMissing(
+            f"PostgreSQL is in {', '.join(closed)}, but the user {who}, as whom it has to run, cannot start it there. "
+            "Install it where this user may enter.",
+            found=closed,
+        )
+
+    def _check_major(self, written_by: int | None) -> None:
+        there = [found for found in all_binaries(self._prefer)] if written_by is not None else []
+        if there and written_by not in {found.major for found in there}:
+            here = ", ".join(f"{found.version} in {found.bindir}" for found in there)
+            raise WrongMajor(
+                f"The data in {self.folder.data} were written by PostgreSQL {written_by}, and there is only {here}. Use "
+                f"PostgreSQL {written_by} for them, or dump them with it (pg_dump) and restore them into a new data folder.",
+                written_by=written_by,
+                found=[found.version for found in there],
+            )
+
+    def _launch(self, binaries: Binaries, account: Account | None) -> None:
+        """Start the postmaster and wait until it takes connections."""
+        for attempt in range(_RETRIES + 1):
+            cluster.end_leftovers(self.folder)
+            for left in self._socket_path().glob(".s.PGSQL.*"):
+                left.unlink()
+            said_from = self._spawn(binaries, account)
+            if self._ready():
+                return
+            said = self.folder.log.read_bytes()[said_from:].decode(errors="replace").strip()
+            if "shared memory block" in said and attempt < _RETRIES:  # of servers that are just ending
+                time.sleep(0.25)
+                continue
+            tail = "\n".join(said.splitlines()[-20:])
+            raise PostgresFailed(f"PostgreSQL did not start. Its log, {self.folder.log}, says:\n{tail}", log=tail)
+
+    def _socket_path(self) -> Path:
+        assert self._socket_folder is not None
+        return self._socket_folder
+
+    def _spawn(self, binaries: Binaries, account: Account | None) -> int:
+        """Start the postmaster; the place in the log where it begins to write."""
+        if self.folder.log.exists() and self.folder.log.stat().st_size > _LARGEST_LOG:
+            self.folder.log.replace(self.folder.log.with_suffix(".log.1"))
+        argv = [
+            str(binaries.postgres),
+            "-D",
+            str(self.folder.cluster),
+            "-k",
+            str(self._socket_path()),
+            "-p",
+            str(_PORT),
+        ]
+        for name, value in self._settings.items():
+            argv += ["-c", f"{name}={value}"]
+        log = os.open(self.folder.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            said_from = os.fstat(log).st_size
+            order = Order(argv, binaries.environment(), log, signal.SIGINT, account)
+            self._process = spawn(order)
+        finally:
+            os.close(log)
+        return said_from
+
+    def _ready(self) -> bool:
+        """Wait until our postmaster says it is ready (True) or has ended (False); recovery takes as long as it takes."""
+        assert self._process is not None
+        note = self.folder.cluster / "postmaster.pid"
+        while self._process.poll() is None:
+            lines = note.read_text().splitlines() if note.exists() else []
+            if len(lines) >= 8 and lines[7].strip() == "ready" and lines[0] == str(self._process.pid):
+                return True
+            time.sleep(0.005)
+        return False
+
+
+def tuned() -> dict[str, str]:
+    """The server parameters of an embedded server: safe, and fit for many small transactions on one machine."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    return {
+        "listen_addresses": "",
+        "unix_socket_permissions": "0700",
+        # A confirmed result is on disk: with synchronous_commit=off rows were lost when PostgreSQL was killed.
+        "fsync": "on",
+        "synchronous_commit": "on",
+        "full_page_writes": "on",
+        "wal_compression": "on",
+        "max_wal_size": "2GB",
+        "checkpoint_completion_target": "0.9",
+        "shared_buffers": f"{min(max(memory // 32, 128), 512)}MB",
+        "effective_cache_size": f"{max(memory // 4, 256)}MB",
+        "work_mem": "16MB",
+        "maintenance_work_mem": "128MB",
+        "max_connections": "100",
+        "max_locks_per_transaction": "256",
+        "random_page_cost": "1.1",
+        "jit": "off",
+        # Parallel plans gain little here and need /dev/shm, which containers keep small.
+        "max_parallel_workers_per_gather": "0",
+        "max_parallel_maintenance_workers": "0",
+        "autovacuum_naptime": "15s",
+        "autovacuum_vacuum_scale_factor": "0.05",
+        "autovacuum_analyze_scale_factor": "0.02",
+        "autovacuum_vacuum_cost_limit": "1000",
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+        "log_line_prefix": "%m [%p] ",
+        "log_checkpoints": "off",
+        "log_min_duration_statement": "2s",
+    }
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What an embedded PostgreSQL would meet on this machine."""
+
+    binaries: Binaries | None
+    problem: LocalProblem | None
+    user: str
+    data: Path
+    major: int | None
+    in_use_by: int | None
+    free_bytes: int
+
+
+def probe(data: Path | None = None, *, prefer: Path | None = None) -> Probe:
+    """Look, without changing anything, at what `EmbeddedPostgres(data)` would use and what would stop it."""
+    folder = Folder(data or default_data())
+    binaries, problem = None, None
+    try:
+        binaries = find_binaries(prefer, major=folder.major)
+    except LocalProblem as error:
+        problem = error
+    existing = next(place for place in (folder.path, *folder.path.parents) if place.exists())
+    user = accounts.for_postgres(folder.cluster) or accounts.current()
+    free = shutil.disk_usage(existing).free
+    return Probe(binaries, problem, user.name, folder.data, folder.major, Lock(folder.lock).holder(), free)

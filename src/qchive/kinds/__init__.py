@@ -1,0 +1,9 @@
+"""What can be computed: one line per record type."""
+
+from qchive.kinds.kind import Kind
+from qchive.kinds.optimization import optimization
+from qchive.kinds.singlepoint import singlepoint
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (singlepoint, optimization)}
+
+__all__ = ["KINDS", "Kind"]
