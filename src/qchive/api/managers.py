@@ -129,7 +129,7 @@ class ManagersGet(Projection, kw_only=True):
     missing_ok: bool = False
 
 
-class ManagerQuery(Projection, Page, kw_only=True):
+class ManagerQuery(Page, kw_only=True):
     """Managers by id, name, place, status or last sign of life; AND between filters, OR inside a list."""
 
     manager_id: list[Id] | None = None
@@ -139,6 +139,8 @@ class ManagerQuery(Projection, Page, kw_only=True):
     status: list[ManagerStatusEnum] | None = None
     modified_before: datetime | None = None
     modified_after: datetime | None = None
+    include: list[str] | None = None
+    exclude: list[str] | None = None
 
 
 class ActiveQuery(Body, kw_only=True):
