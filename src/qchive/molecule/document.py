@@ -146,7 +146,11 @@ def _document(body: Body) -> dict[str, Any]:
 
 
 def _optional(body: Body) -> dict[str, Any]:
-    keys = {"comment": body.comment, "fix_symmetry": body.fix_symmetry, "connectivity": body.connectivity}
+    keys: dict[str, Any] = {
+        "comment": body.comment,
+        "fix_symmetry": body.fix_symmetry,
+        "connectivity": body.connectivity,
+    }
     if not _default_isotopes(body):
         keys |= {"masses": body.masses, "mass_numbers": body.mass_numbers}
     if body.real is not None and not all(body.real):

@@ -122,12 +122,24 @@ def check_fragments(body: Body) -> None:
             raise InvalidMolecule(f"`{key}` has {len(values)} entries for {count} fragments: give one for each")
 
 
+def check_complete(body: Body) -> None:
+    """Refuse gaps in the lists of a molecule that claims to be validated."""
+    for key in ("masses", "fragment_charges", "fragment_multiplicities"):
+        if None in (getattr(body, key) or ()):
+            raise InvalidMolecule(f"`{key}` has gaps: fill them, or send the molecule without `validated`")
+
+
+def nuclear_charges(body: Body, protons: list[int]) -> list[int]:
+    """The nuclear charges that electrons see: none at ghost atoms."""
+    return protons if body.real is None else [z if real else 0 for z, real in zip(protons, body.real, strict=True)]
+
+
 def check_electrons(body: Body, protons: list[int]) -> None:
     """Refuse charges and multiplicities that the electrons of molecule or fragments cannot have (ghosts have none).
 
     Source: rules R2, R4, R5 and R9 of qcelemental's `molparse.chgmult`.
     """
-    nuclei = protons if body.real is None else [z if real else 0 for z, real in zip(protons, body.real, strict=True)]
+    nuclei = nuclear_charges(body, protons)
     charge, multiplicity = body.molecular_charge, body.molecular_multiplicity
     if charge is not None and multiplicity is not None:
         _check_spin("the molecule", nuclei, charge, multiplicity)
