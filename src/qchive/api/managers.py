@@ -96,6 +96,15 @@ class ManagerUpdate(Body, kw_only=True):
     active_memory: float
     """GiB."""
     total_cpu_hours: float
+    running: list[Id] | None = None
+    """Task ids being run just now. Optional, ours: when given, the answer says which of them to stop."""
+
+
+class Heartbeat(msgspec.Struct, kw_only=True):
+    """The answer to a heartbeat that lists its running tasks."""
+
+    stop: list[int]
+    """Tasks that nobody wants any more: cancelled, deleted, or being run elsewhere."""
 
 
 class Manager(msgspec.Struct, kw_only=True):
@@ -167,8 +176,8 @@ UPDATE = Endpoint(
     path="/compute/v1/managers/{name:path}",
     may="managers:modify",
     body=ManagerUpdate,
-    answer=None,
-    doc="A heartbeat, or the end of a manager.",
+    answer=Heartbeat | None,
+    doc="A heartbeat, or the end of a manager. Null, unless the running tasks were listed.",
 )
 GET = Endpoint(
     name="managers.get",

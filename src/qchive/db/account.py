@@ -1,7 +1,7 @@
 """Who PostgreSQL runs as, and what that user can reach.
 
-PostgreSQL refuses to run as root. Started by root it runs as an unprivileged user instead; everything else keeps running
-as root. Reach is found out by trying, as that very user: permission bits alone do not tell (groups, ACLs, mounts).
+PostgreSQL refuses to run as root. Started by root it runs as an unprivileged user instead; everything else stays root.
+Reach is found out by trying, as that very user: permission bits alone do not tell (groups, ACLs, mounts).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import pwd
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from qchive.spawn import Account
 
@@ -56,8 +57,8 @@ def run(
 
     Raises OSError when it cannot be started at all.
     """
-    become = {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
-    return subprocess.run(
+    become: dict[str, Any] = {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
+    done: subprocess.CompletedProcess[str] = subprocess.run(
         [str(word) for word in argv],
         input=text,
         stdout=subprocess.PIPE,
@@ -67,8 +68,9 @@ def run(
         env=dict(env),
         cwd="/",
         check=False,
-        **become,  # type: ignore[call-overload]  # the three keywords together are what its stubs know one by one
+        **become,
     )
+    return done
 
 
 def can_run(program: Path, account: Account | None, env: Mapping[str, str]) -> bool:
