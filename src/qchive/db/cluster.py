@@ -27,14 +27,17 @@ def create(folder: Folder, binaries: Binaries, account: Account | None, *, sync:
 
     Raises PostgresFailed with what the tools said.
     """
-    scratch = folder.path / "cluster.new"
+    for left in folder.path.glob("cluster.new-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    scratch = folder.path / f"cluster.new-{os.getpid()}"  # a killed start's initdb may still be writing to its own
     folder.make_owned(scratch, account)
-    options = ["--username", USER, "--encoding", "UTF8", "--locale", "C", "--data-checksums"]
+    options: list[str | Path] = ["--username", USER, "--encoding", "UTF8", "--locale", "C", "--data-checksums"]
     options += ["--auth-local", "trust", "--auth-host", "reject", "--no-instructions"]
     options += [] if sync else ["--no-sync"]
     _run([binaries.initdb, "-D", scratch, *options], "", binaries, account)
-    single = ["--single", "-D", scratch, "-c", "exit_on_error=on", *([] if sync else ["-c", "fsync=off"]), "postgres"]
-    _run([binaries.postgres, *single], f"CREATE DATABASE {DATABASE}\n", binaries, account)
+    single: list[str | Path] = [binaries.postgres, "--single", "-D", scratch, "-c", "exit_on_error=on"]
+    single += [] if sync else ["-c", "fsync=off"]
+    _run([*single, "postgres"], f"CREATE DATABASE {DATABASE}\n", binaries, account)
     written = {"postgres_major": binaries.major, "created": datetime.now(UTC).isoformat(), "qchive": __version__}
     folder.write_manifest(written)
     scratch.rename(folder.cluster)
@@ -93,8 +96,8 @@ def end_leftovers(folder: Folder, *, patience: float = 5.0) -> None:
     """End what is left of an earlier PostgreSQL on this cluster, and remove its claim to be running.
 
     To be called by the holder of the lock, so whatever runs there has lost its supervisor. A postmaster killed with -9
-    leaves servers that finish their statement first; they hold shared memory that a new postmaster refuses to share. Its
-    pid file names a process that may be a zombie, or anybody's by now, and PostgreSQL would believe it.
+    leaves servers that finish their statement first; they hold shared memory that a new postmaster refuses to share.
+    Its pid file names a process that may be a zombie, or anybody's by now, and PostgreSQL would believe it.
     """
     for signals, seconds in ((signal.SIGINT, patience), (signal.SIGQUIT, patience), (signal.SIGKILL, patience)):
         if _gone(folder.cluster, signals, seconds):

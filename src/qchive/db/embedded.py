@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +16,9 @@ from urllib.parse import quote
 
 from qchive.db import account as accounts
 from qchive.db import cluster
-from qchive.db.binaries import Binaries, all_binaries, find_binaries
+from qchive.db.binaries import OLDEST, Binaries, all_binaries, find_binaries, missing
 from qchive.db.folder import Folder, Lock, default_data
-from qchive.errors import LocalProblem, PostgresFailed, PostgresMissing, WrongMajor
+from qchive.errors import DataUnreachable, LocalProblem, PostgresFailed, PostgresMissing, WrongMajor
 from qchive.spawn import Account, Order, spawn
 
 __all__ = ["EmbeddedPostgres", "Probe", "default_data", "probe"]
@@ -33,8 +32,8 @@ class EmbeddedPostgres:
     """A PostgreSQL server on its own data, ended with this process at the latest.
 
     Its files lie in `<data>/postgres` (see `qchive.db.folder`). `prefer` is a folder with PostgreSQL's binaries to use
-    instead of those found; `settings` go before our own choice of server parameters. All methods may be called from any thread,
-    but from one at a time.
+    instead of those found; `settings` override our own choice of server parameters. Its methods may be called from any
+    thread, one at a time.
     """
 
     def __init__(self, data: Path, *, prefer: Path | None = None, settings: Mapping[str, str] | None = None) -> None:
@@ -80,8 +79,8 @@ class EmbeddedPostgres:
     def start(self) -> str:
         """Start the server, making cluster and database when they are new, and say where to connect to.
 
-        To be called again after a crash. Does nothing when it runs already. Raises DataInUse, WrongMajor, PostgresMissing,
-        DataUnreachable or PostgresFailed.
+        To be called again after a crash; does nothing when it runs already. Raises DataInUse, DataUnreachable,
+        PostgresMissing, WrongMajor or PostgresFailed.
         """
         if self.pid is not None:
             return self.dsn
@@ -115,14 +114,11 @@ class EmbeddedPostgres:
     def stop(self, timeout: float = 60.0) -> None:
         """End the server: everybody is disconnected, everything is written; by force after `timeout` seconds."""
         if self._process is not None:
-            for number in (
-                signal.SIGINT,
-                signal.SIGQUIT,
-                signal.SIGKILL,
-            ):  # fast, immediate, none: all keep what was confirmed
+            # A fast shutdown, an immediate one, none at all: what was confirmed survives each of them.
+            for number, patience in ((signal.SIGINT, timeout), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0)):
                 if self._process.poll() is None:
                     self._process.send_signal(number)
-                    self.wait(timeout)
+                    self.wait(patience)
             self._process = None
         if self._socket_folder is not None:
             self.folder.remove_socket_folder()
@@ -132,33 +128,32 @@ class EmbeddedPostgres:
     def _choose(self, account: Account | None) -> Binaries:
         """The first binaries of the right version that PostgreSQL's user can run, as they are or copied."""
         written_by = self.folder.major
-        self._check_major(written_by)
-        closed: list[str] = []
-        for found in all_binaries(self._prefer):
-            if found.major < 15 or written_by not in (None, found.major):
-                continue
-            if usable := cluster.usable_copy(self.folder, found, account):
-                return usable
-            closed.append(str(found.bindir))
-        if not closed:
-            find_binaries(self._prefer, major=written_by)  # says what is missing
-        who = (account or accounts.current()).name
-        raise PostgresMissing(
-            f"PostgreSQL is in {', '.join(closed)}, but the user {who}, as whom it has to run, cannot start it there. "
-            "Install it where this user may enter.",
-            found=closed,
-        )
+        found: list[Binaries] = []
+        for binaries in all_binaries(self._prefer):
+            found.append(binaries)
+            if binaries.major >= OLDEST and written_by in (None, binaries.major):
+                usable = cluster.usable_copy(self.folder, binaries, account)
+                if usable is not None:
+                    return usable
+        raise self._nothing_usable(found, written_by, account or accounts.current())
 
-    def _check_major(self, written_by: int | None) -> None:
-        there = [found for found in all_binaries(self._prefer)] if written_by is not None else []
-        if there and written_by not in {found.major for found in there}:
-            here = ", ".join(f"{found.version} in {found.bindir}" for found in there)
-            raise WrongMajor(
-                f"The data in {self.folder.data} were written by PostgreSQL {written_by}, and there is only {here}. Use "
-                f"PostgreSQL {written_by} for them, or dump them with it (pg_dump) and restore them into a new data folder.",
-                written_by=written_by,
-                found=[found.version for found in there],
+    def _nothing_usable(self, found: list[Binaries], written_by: int | None, who: Account) -> LocalProblem:
+        right = [binaries for binaries in found if binaries.major >= OLDEST and written_by in (None, binaries.major)]
+        here = ", ".join(f"{binaries.version} in {binaries.bindir}" for binaries in right or found)
+        if right:
+            return PostgresMissing(
+                f"There is PostgreSQL {here}, but the user {who.name}, as whom it has to run, cannot start it there. "
+                "Install it where this user may enter.",
+                found=[str(binaries.bindir) for binaries in right],
             )
+        if written_by is None or not found:
+            return missing(written_by, found)
+        return WrongMajor(
+            f"The data in {self.folder.data} were written by PostgreSQL {written_by}, and there is only {here}. Use "
+            f"PostgreSQL {written_by} for them, or dump them with it (pg_dump) and restore into a new data folder.",
+            written_by=written_by,
+            found=[binaries.version for binaries in found],
+        )
 
     def _launch(self, binaries: Binaries, account: Account | None) -> None:
         """Start the postmaster and wait until it takes connections."""
@@ -205,11 +200,14 @@ class EmbeddedPostgres:
         return said_from
 
     def _ready(self) -> bool:
-        """Wait until our postmaster says it is ready (True) or has ended (False); recovery takes as long as it takes."""
+        """Wait until our postmaster says it is ready (True) or has ended (False); recovery may take its time."""
         assert self._process is not None
         note = self.folder.cluster / "postmaster.pid"
         while self._process.poll() is None:
-            lines = note.read_text().splitlines() if note.exists() else []
+            try:
+                lines = note.read_text().splitlines()
+            except FileNotFoundError:
+                lines = []
             if len(lines) >= 8 and lines[7].strip() == "ready" and lines[0] == str(self._process.pid):
                 return True
             time.sleep(0.005)
@@ -268,12 +266,17 @@ class Probe:
 def probe(data: Path | None = None, *, prefer: Path | None = None) -> Probe:
     """Look, without changing anything, at what `EmbeddedPostgres(data)` would use and what would stop it."""
     folder = Folder(data or default_data())
-    binaries, problem = None, None
+    binaries: Binaries | None = None
+    problem: LocalProblem | None = None
+    major, user = None, accounts.current()
     try:
-        binaries = find_binaries(prefer, major=folder.major)
+        major = folder.major
+        user = accounts.for_postgres(folder.cluster) or user
+        binaries = find_binaries(prefer, major=major)
     except LocalProblem as error:
         problem = error
-    existing = next(place for place in (folder.path, *folder.path.parents) if place.exists())
-    user = accounts.for_postgres(folder.cluster) or accounts.current()
+    except OSError as error:
+        problem = DataUnreachable(f"The data folder {folder.data} cannot be used: {error}", path=str(folder.data))
+    existing = next(place for place in folder.path.parents if os.access(place, os.F_OK))
     free = shutil.disk_usage(existing).free
-    return Probe(binaries, problem, user.name, folder.data, folder.major, Lock(folder.lock).holder(), free)
+    return Probe(binaries, problem, user.name, folder.data, major, Lock(folder.lock).holder(), free)

@@ -57,9 +57,10 @@ class Folder:
             _make(self.path, 0o755 if account else 0o700)
         except OSError as error:
             raise DataUnreachable(
-                f"The data folder {self.data} cannot be made: {error}.", path=str(self.data)
+                f"The data folder {self.data} cannot be used: {error}", path=str(self.data)
             ) from error
         who = account or accounts.current()
+        self._check_owner(who)
         if not os.access(self.path, os.W_OK) or not accounts.can_enter(self.path, account):
             raise DataUnreachable(
                 f"The data folder {self.data} cannot be used by the user {who.name}, as whom PostgreSQL runs. "
@@ -67,6 +68,8 @@ class Folder:
                 path=str(self.data),
                 user=who.name,
             )
+
+    def _check_owner(self, who: Account) -> None:
         if self.cluster.exists() and self.cluster.stat().st_uid != who.uid:
             owner = accounts.of_uid(self.cluster.stat().st_uid).name
             raise DataUnreachable(
@@ -171,8 +174,8 @@ class Lock:
         pid = int(self._path.read_text() or "0")
         folder = self._path.parent.parent
         return DataInUse(
-            f"The data in {folder} are in use by process {pid or 'unknown'}. Only one archive can run on them: use that "
-            "one, end it first, or choose another data folder.",
+            f"The data in {folder} are in use by process {pid or 'unknown'}. Only one archive can run on them: use "
+            "that one, end it first, or choose another data folder.",
             pid=pid,
             path=str(folder),
         )
@@ -189,7 +192,9 @@ def sync_folder(path: Path) -> None:
 
 def _make(path: Path, mode: int) -> None:
     """Make a folder and those above it that are missing, all with that mode whatever the umask says."""
-    missing = [path, *path.parents]
-    for folder in reversed([folder for folder in missing if not folder.exists()]):
-        folder.mkdir(exist_ok=True)
+    for folder in reversed([folder for folder in (path, *path.parents) if not folder.exists()]):
+        try:
+            folder.mkdir()
+        except FileExistsError:  # somebody else was faster, so it is not ours
+            continue
         folder.chmod(mode)
