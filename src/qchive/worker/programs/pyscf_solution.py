@@ -1,0 +1,140 @@
+"""Energies with PySCF: the self-consistent field, and correlation on top of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from qcengine.exceptions import ConvergenceError, InputError
+
+from qchive.worker.programs import dispersion
+from qchive.worker.programs.pyscf_keywords import Keywords
+from qchive.worker.programs.pyscf_method import Method
+from qchive.worker.programs.pyscf_molecule import System
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Everything that defines an energy but the molecule."""
+
+    method: Method
+    keywords: Keywords
+    reference: Literal["rhf", "uhf", "rohf"]
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """PySCF's converged objects; energies in Hartree."""
+
+    level: Level
+    scf: Any
+    mp2: Any = None
+    cc: Any = None
+    triples: float = 0.0
+    dispersion: float = 0.0
+
+    @property
+    def energy(self) -> float:
+        """The energy of the method asked for."""
+        top = self.cc or self.mp2 or self.scf
+        return float(top.e_tot) + self.triples + self.dispersion
+
+
+def solve(system: System, level: Level, guess: NDArray[np.float64] | None = None) -> Solution:
+    """The energy of a molecule, the SCF starting from a density matrix if one is given.
+
+    Raises ConvergenceError if SCF or coupled cluster do not converge, InputError if the reference does not fit.
+    """
+    scf = _converge(_field(system.mole, level), level.keywords, guess)
+    method, correction = level.method, 0.0
+    if method.dispersion:
+        correction, _ = dispersion.energy_and_gradient(method.dispersion, system.given, system.mole.atom_coords())
+    if method.correlation is None:
+        return Solution(level, scf, dispersion=correction)
+    frozen = frozen_orbitals(system.mole, level.keywords)
+    if frozen >= min(n for n in system.mole.nelec if n or max(system.mole.nelec) == n):
+        raise InputError(f"freeze_core: {frozen} frozen orbitals leave nothing to correlate")
+    if method.correlation == "mp2":
+        return Solution(level, scf, mp2=_mp2(scf, frozen))
+    cc = _ccsd(scf, frozen, level.keywords)
+    return Solution(level, scf, cc=cc, triples=float(cc.ccsd_t()) if method.correlation == "ccsd(t)" else 0.0)
+
+
+def at(system: System, geometry: NDArray[np.float64], level: Level, guess: NDArray[np.float64]) -> Solution:
+    """The same molecule elsewhere (natom, 3; Bohr), without log, from the density of a nearby geometry."""
+    moved = system.mole.set_geom_(geometry, unit="Bohr", inplace=False)
+    moved.verbose = 0
+    return solve(System(system.given, moved, system.basis), level, guess)
+
+
+def frozen_orbitals(mole: Any, keywords: Keywords) -> int:
+    """Number of doubly occupied orbitals left out of the correlation."""
+    from pyscf.data.elements import chemcore
+
+    if keywords.freeze_core is True:
+        return int(chemcore(mole))
+    return int(keywords.freeze_core)
+
+
+def _field(mole: Any, level: Level) -> Any:
+    """The mean-field object for reference, functional, grid and density fitting."""
+    from pyscf import dft, scf
+
+    if level.reference == "rhf" and mole.spin:
+        raise InputError(f"reference rhf is for singlets, this molecule has multiplicity {mole.spin + 1}")
+    method, keywords = level.method, level.keywords
+    hartree_fock: dict[str, Callable[..., Any]] = {"rhf": scf.RHF, "uhf": scf.UHF, "rohf": scf.ROHF}
+    kohn_sham: dict[str, Callable[..., Any]] = {"rhf": dft.RKS, "uhf": dft.UKS, "rohf": dft.ROKS}
+    if method.functional is None:
+        field = hartree_fock[level.reference](mole)
+    else:
+        field = kohn_sham[level.reference](mole, xc=method.functional)
+        field.nlc = "" if method.vv10 else False
+        field.grids.level = keywords.grid_level
+        if keywords.grid:
+            field.grids.atom_grid = keywords.grid
+    if keywords.density_fit:
+        field = field.density_fit(auxbasis=keywords.aux_basis)
+    return field
+
+
+def _converge(field: Any, keywords: Keywords, guess: NDArray[np.float64] | None) -> Any:
+    """Run the SCF: PySCF itself says nothing when it fails."""
+    field.chkfile = None
+    field.conv_tol, field.conv_tol_grad = keywords.conv_tol, keywords.conv_tol_grad
+    field.max_cycle, field.diis_space = keywords.max_cycle, keywords.diis_space
+    field.level_shift, field.init_guess = keywords.level_shift, keywords.init_guess
+    if keywords.damp:
+        field.damp = keywords.damp
+    field.kernel(dm0=guess)
+    if not field.converged:
+        raise ConvergenceError(
+            f"the SCF did not converge in {keywords.max_cycle} cycles; "
+            "try the keywords max_cycle, level_shift, damp or init_guess"
+        )
+    return field
+
+
+def _mp2(scf: Any, frozen: int) -> Any:
+    from pyscf import mp
+
+    perturbation = mp.MP2(scf, frozen=frozen or None)
+    perturbation.kernel()
+    if not getattr(perturbation, "converged", True):
+        raise ConvergenceError("the iterative MP2 of non-canonical orbitals did not converge")
+    return perturbation
+
+
+def _ccsd(scf: Any, frozen: int, keywords: Keywords) -> Any:
+    from pyscf import cc
+
+    cluster = cc.CCSD(scf, frozen=frozen or None)
+    cluster.conv_tol, cluster.max_cycle = keywords.cc_conv_tol, keywords.cc_max_cycle
+    cluster.conv_tol_normt = keywords.cc_conv_tol**0.5 / 10
+    cluster.kernel()
+    if not cluster.converged:
+        raise ConvergenceError(f"CCSD did not converge in {keywords.cc_max_cycle} cycles; raise cc_max_cycle")
+    return cluster

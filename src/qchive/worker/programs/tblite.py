@@ -1,0 +1,170 @@
+"""The tblite harness for QCEngine: GFN1-xTB, GFN2-xTB and IPEA1-xTB."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from qcelemental.models.v2 import AtomicResult
+from qcelemental.util import safe_version, which_import
+from qcengine.exceptions import ConvergenceError, InputError, UnknownError
+from qcengine.programs.model import ProgramHarness
+
+from qchive.worker.programs import finite_differences
+from qchive.worker.programs.molecule_checks import check_electrons, check_geometry
+
+Array = NDArray[np.float64]
+
+_METHODS = {"gfn1-xtb": "GFN1-xTB", "gfn2-xtb": "GFN2-xTB", "ipea1-xtb": "IPEA1-xTB"}
+_HEAVIEST = 86
+# Names of keywords are compared without regard to case, because archives store them in lower case.
+_SETTINGS = {name: name for name in ("accuracy", "guess", "max-iter", "mixer", "mixer-damping", "mixer-memory",
+                                     "temperature", "annealing", "verbosity")}  # fmt: skip
+_INTERACTIONS = {name.lower(): name for name in ("electric-field", "spin-polarization", "alpb-solvation",
+                                                 "gbsa-solvation", "gbe-solvation", "gb-solvation",
+                                                 "ddX-solvation")}  # fmt: skip
+
+
+class TBLiteHarness(ProgramHarness):  # type: ignore[misc]  # QCEngine has no types
+    """Runs QCSchema inputs with tblite in this process."""
+
+    _defaults: ClassVar[dict[str, Any]] = {
+        "name": "tblite",
+        "scratch": False,
+        "thread_safe": True,
+        "thread_parallel": True,
+        "node_parallel": False,
+        "managed_memory": False,
+    }
+
+    @staticmethod
+    def found(raise_error: bool = False) -> bool:
+        """Whether tblite can be imported."""
+        return bool(
+            which_import("tblite", return_bool=True, raise_error=raise_error, raise_msg="pip install 'qchive[chem]'")
+        )
+
+    def get_version(self) -> str:
+        """The version of the tblite library."""
+        self.found(raise_error=True)
+        from tblite.library import get_version
+
+        return str(safe_version(".".join(str(part) for part in get_version())))
+
+    def compute(self, input_data: Any, config: Any) -> AtomicResult:
+        """Energy, gradient, Hessian (central differences of gradients) or properties of one molecule.
+
+        Raises InputError for what cannot be computed and ConvergenceError where the charges do not converge.
+        """
+        self.found(raise_error=True)
+        spec, molecule = input_data.specification, input_data.molecule
+        _check(molecule)
+        method = _METHODS.get(spec.model.method.lower())
+        if method is None:
+            raise InputError(f"tblite has no method {spec.model.method}; it has {', '.join(_METHODS.values())}")
+        if spec.model.basis:
+            raise InputError("tblite takes no basis set: it is part of the method")
+        geometry = np.asarray(molecule.geometry, dtype=float).reshape(-1, 3)
+        log: list[str] = []
+        result = _run(method, molecule, geometry, spec.keywords, log)
+        fields = _results(method, spec, molecule, geometry, result)
+        return AtomicResult(
+            input_data=input_data,
+            molecule=molecule,
+            stdout="\n".join(log) + "\n" if log else None,
+            provenance={"creator": "tblite", "version": self.get_version(), "routine": "qchive.worker.programs.tblite"}
+            | fields["extras"],
+            **fields,
+        )
+
+
+def _check(molecule: Any) -> None:
+    """InputError for what tblite would compute, or fail at, without saying what is wrong."""
+    check_geometry(molecule)
+    if not all(molecule.real):
+        raise InputError("tblite has no ghost atoms: it would take them for real ones")
+    heaviest = max(int(z) for z in molecule.atomic_numbers)
+    if heaviest > _HEAVIEST:
+        raise InputError(f"xTB has parameters up to Z = {_HEAVIEST}, the molecule has an atom with Z = {heaviest}")
+    check_electrons(molecule)
+
+
+def _run(method: str, molecule: Any, geometry: Array, keywords: dict[str, Any], log: list[str]) -> dict[str, Any]:
+    """One single point; what tblite says goes into `log`."""
+    from tblite.exceptions import TBLiteRuntimeError, TBLiteTypeError, TBLiteValueError
+    from tblite.interface import Calculator
+
+    try:
+        calculator = Calculator(
+            method=method,
+            numbers=np.asarray(molecule.atomic_numbers),
+            positions=geometry,
+            charge=float(molecule.molecular_charge),
+            uhf=round(molecule.molecular_multiplicity) - 1,
+            color=False,
+            logger=log.append,
+        )
+        _configure(calculator, keywords)
+        return dict(calculator.singlepoint().dict())
+    except (TBLiteTypeError, TBLiteValueError, TypeError) as error:
+        raise InputError(f"tblite: {error}") from error
+    except TBLiteRuntimeError as error:
+        if "not converge" in str(error).lower():  # one class for everything: only the message tells
+            advice = "try the keywords max-iter, temperature or mixer-damping"
+            raise ConvergenceError(f"tblite: {error}; {advice}") from error
+        raise UnknownError(f"tblite: {error}") from error
+
+
+def _configure(calculator: Any, keywords: dict[str, Any]) -> None:
+    for key, value in keywords.items():
+        if (name := _SETTINGS.get(key.lower())) is not None:
+            calculator.set(name, value)
+        elif (name := _INTERACTIONS.get(key.lower())) is not None:
+            calculator.add(name, *(value if isinstance(value, (list, tuple)) else [value]))
+        else:
+            known = ", ".join([*_SETTINGS, *_INTERACTIONS.values()])
+            raise InputError(f"tblite has no keyword {key}; it has {known}")
+
+
+def _results(method: str, spec: Any, molecule: Any, geometry: Array, result: dict[str, Any]) -> dict[str, Any]:
+    """The fields of the AtomicResult that depend on the driver."""
+    driver = str(getattr(spec.driver, "value", spec.driver))
+    values = _properties(result)
+    extras: dict[str, Any] = {}
+    answer: Any
+    if driver == "energy":
+        answer = values["return_energy"]
+    elif driver == "gradient":
+        answer = result["gradient"]
+    elif driver == "hessian":
+        answer = finite_differences.hessian(
+            lambda moved: np.asarray(_run(method, molecule, moved, spec.keywords, [])["gradient"]), geometry
+        )
+        values["return_hessian"] = answer
+        extras["hessian"] = "numerical (central differences of analytic gradients)"
+    elif driver == "properties":
+        answer = {
+            "dipole": result["dipole"].tolist(),
+            "mulliken_charges": result["charges"].tolist(),
+            "mayer_indices": result["bond-orders"].tolist(),
+        }
+    else:
+        raise InputError(f"tblite has no driver {driver}")
+    return {"return_result": answer, "properties": values, "extras": extras}
+
+
+def _properties(result: dict[str, Any]) -> dict[str, Any]:
+    """QCSchema's AtomicProperties; tblite's quadrupole comes as xx, xy, yy, xz, yz, zz."""
+    energy = float(result["energy"])
+    return {
+        "calcinfo_natom": int(result["natoms"]),
+        "calcinfo_nbasis": int(result["norbitals"]),
+        "calcinfo_nmo": int(result["norbitals"]),
+        "return_energy": energy,
+        "return_gradient": result["gradient"],
+        "scf_total_energy": energy,
+        "scf_total_gradient": result["gradient"],
+        "scf_dipole_moment": result["dipole"],
+        "scf_quadrupole_moment": np.asarray(result["quadrupole"])[[0, 1, 3, 1, 2, 4, 3, 4, 5]],
+    }
