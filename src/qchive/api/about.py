@@ -30,10 +30,11 @@ class Information(msgspec.Struct, kw_only=True):
     name: str
     version: str
     """The protocol release this server speaks; existing clients compare their own version with it."""
-    qchive_version: str
+    qchive_version: str | None = None
+    """Ours; other servers of this protocol have none."""
     api_limits: dict[str, int]
     manager_heartbeat_frequency: int
-    manager_heartbeat_frequency_jitter: float
+    manager_heartbeat_frequency_jitter: float = 0.0
     manager_heartbeat_max_missed: int
     client_version_lower_limit: str = "0.50"
     client_version_upper_limit: str = "1.00"

@@ -130,6 +130,11 @@ class Manager(msgspec.Struct, kw_only=True):
     manager_version: str
     programs: dict[str, list[str]]
 
+    @property
+    def compute_tags(self) -> list[str]:
+        """The same as `tags`."""
+        return self.tags
+
 
 class ManagersGet(Projection, kw_only=True):
     """Managers by name, in the order asked for."""

@@ -1,14 +1,21 @@
 """What bulk calls answer: which items changed, which did not, and why (`record-lifecycle.md` §6).
 
-The index lists of one answer are disjoint and together cover the input without a gap. `str` and `repr` are part of the
-user's guide.
+The index lists of one answer are sorted, disjoint and together cover the input without a gap. `str` and `repr` are
+part of the user's guide.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 Errors = list[tuple[int, str]]
+
+
+def _told(description: str | None, what: str, errors: Errors) -> str:
+    lines = [description] if description else []
+    return "\n".join(lines + [f"    {what} {i}: {text}" for i, text in errors])
 
 
 class _Metadata(msgspec.Struct, kw_only=True):
@@ -33,8 +40,7 @@ class _Metadata(msgspec.Struct, kw_only=True):
     @property
     def error_string(self) -> str:
         """All refusals as text, one line each."""
-        lines = [self.error_description] if self.error_description else []
-        return "\n".join(lines + [f"    Index {i}: {text}" for i, text in self.errors])
+        return _told(self.error_description, "Index", self.errors)
 
 
 class InsertMetadata(_Metadata, kw_only=True):
@@ -42,6 +48,10 @@ class InsertMetadata(_Metadata, kw_only=True):
 
     inserted_idx: list[int] = []
     existing_idx: list[int] = []
+
+    def __post_init__(self) -> None:
+        self.inserted_idx = sorted(self.inserted_idx)
+        self.existing_idx = sorted(self.existing_idx)
 
     @property
     def n_inserted(self) -> int:
@@ -53,12 +63,27 @@ class InsertMetadata(_Metadata, kw_only=True):
         """How many items were there already."""
         return len(self.existing_idx)
 
+    @staticmethod
+    def merge(parts: Sequence[InsertMetadata]) -> InsertMetadata:
+        """One answer for calls that were made one after the other, as if they had been one call."""
+        merged, start = InsertMetadata(), 0
+        for part in parts:
+            merged.inserted_idx += [start + i for i in part.inserted_idx]
+            merged.existing_idx += [start + i for i in part.existing_idx]
+            merged.errors = [*merged.errors, *((start + i, text) for i, text in part.errors)]
+            start += part.n_inserted + part.n_existing + part.n_errors
+        merged.error_description = "\n".join(p.error_description for p in parts if p.error_description) or None
+        return merged
+
 
 class UpdateMetadata(_Metadata, kw_only=True):
     """Which records a change reached, and how many relatives with them."""
 
     updated_idx: list[int] = []
     n_children_updated: int = 0
+
+    def __post_init__(self) -> None:
+        self.updated_idx = sorted(self.updated_idx)
 
     @property
     def n_updated(self) -> int:
@@ -71,6 +96,9 @@ class DeleteMetadata(_Metadata, kw_only=True):
 
     deleted_idx: list[int] = []
     n_children_deleted: int = 0
+
+    def __post_init__(self) -> None:
+        self.deleted_idx = sorted(self.deleted_idx)
 
     @property
     def n_deleted(self) -> int:
@@ -104,3 +132,8 @@ class TaskReturnMetadata(msgspec.Struct, kw_only=True):
     def success(self) -> bool:
         """Whether the call as a whole went through."""
         return self.error_description is None
+
+    @property
+    def error_string(self) -> str:
+        """All refusals as text, one line each."""
+        return _told(self.error_description, "Task id", self.rejected_info)

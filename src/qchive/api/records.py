@@ -73,16 +73,17 @@ class Record(msgspec.Struct, kw_only=True):
     status: RecordStatusEnum | UnsetType = UNSET
     manager_name: str | None | UnsetType = UNSET
     properties: Json | None | UnsetType = UNSET
-    extras: Json | UnsetType = UNSET
+    extras: Json | None | UnsetType = UNSET
     created_on: datetime | UnsetType = UNSET
     modified_on: datetime | UnsetType = UNSET
     owner_user: str | None | UnsetType = UNSET
+    creator_user: str | None | UnsetType = UNSET
     specification: Json | UnsetType = UNSET
     compute_history: list[ComputeHistory] | UnsetType = UNSET
     task: RecordTask | None | UnsetType = UNSET
-    service: None | UnsetType = UNSET
+    service: Json | None | UnsetType = UNSET
     comments: list[RecordComment] | UnsetType = UNSET
-    native_files: dict[str, NativeFile] | UnsetType = UNSET
+    native_files: dict[str, NativeFile] | None | UnsetType = UNSET
 
 
 COLUMNS = (
@@ -223,9 +224,7 @@ QUERY = _row("query", "POST", "/query", "records:read", list[int], "Ids that fit
 MODIFY = _row(
     "modify", "PATCH", "", "records:modify", UpdateMetadata, "New status, tag, priority, comment.", body=RecordModify
 )
-REVERT = _row(
-    "revert", "POST", "/revert", "records:modify", UpdateMetadata, "Take an action back.", body=RecordRevert
-)
+REVERT = _row("revert", "POST", "/revert", "records:modify", UpdateMetadata, "Take an action back.", body=RecordRevert)
 BULK_DELETE = _row(
     "bulk_delete", "POST", "/bulkDelete", "records:delete", DeleteMetadata, "Delete records.", body=RecordDelete
 )
@@ -283,7 +282,7 @@ def for_kind(kind: Kind) -> tuple[Endpoint, ...]:
         ),
         read("get", one, record, f"One {kind.name} record.", query=Projection),
         read("task", one + "/task", RecordTask | None, "The record's task, while it has one."),
-        read("service", one + "/service", None, "The record's service, while it has one."),
+        read("service", one + "/service", Json | None, "The record's service, while it has one."),
         read("comments", one + "/comments", list[RecordComment], "Comments, oldest first."),
         read("history", history, list[ComputeHistory], "Attempts that returned something, oldest first."),
         read("history_entry", entry, ComputeHistory, "One attempt."),
@@ -291,7 +290,7 @@ def for_kind(kind: Kind) -> tuple[Endpoint, ...]:
         read("output", output, OutputStore, "One output, without data."),
         read("output_data", output + "/data", tuple[Bytes, str], "One output, compressed."),
         read("output_value", output + "/uncompressed_data", Any, "One output, unpacked."),
-        read("native_files", one + "/native_files", dict[str, NativeFile], "Native files, without data."),
+        read("native_files", one + "/native_files", dict[str, NativeFile] | None, "Native files, without data."),
         read("native_file", one + "/native_files/{name}", NativeFile, "One native file, without data."),
         read("native_file_data", one + "/native_files/{name}/data", tuple[Bytes, str], "A native file, compressed."),
         read("native_file_value", one + "/native_files/{name}/uncompressed_data", Any, "A native file, unpacked."),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from qchive.api.endpoint import Body, Endpoint, Id
 from qchive.api.managers import ManagerName, Offer
 from qchive.api.metadata import TaskReturnMetadata
-from qchive.wire import Bytes
+from qchive.status import PriorityEnum
+from qchive.wire import Bytes, decompress
 
 ATTEMPTS = 1 << 16
 """Task ids are `record id × ATTEMPTS + number of the attempt`, so that each try is told apart."""
@@ -38,7 +41,23 @@ class RecordTask(msgspec.Struct, kw_only=True):
     function_kwargs_compressed: Bytes | None
     required_programs: list[str]
     tag: str
-    priority: int
+    priority: PriorityEnum
+
+    @property
+    def compute_tag(self) -> str:
+        """The same as `tag`."""
+        return self.tag
+
+    @property
+    def compute_priority(self) -> PriorityEnum:
+        """The same as `priority`."""
+        return self.priority
+
+    @property
+    def function_kwargs(self) -> dict[str, Any] | None:
+        """The arguments, unpacked; None until the task was claimed once."""
+        packed = self.function_kwargs_compressed
+        return None if packed is None else decompress(packed.data)
 
 
 class Return(Body, kw_only=True):
