@@ -4,6 +4,20 @@ Importing this loads neither qcelemental nor numpy; what needs them loads them w
 """
 
 from qchive.molecule.document import Stored, modified, stored, to_wire, with_id
+from qchive.molecule.exchange import from_qcelemental, to_qcelemental
+from qchive.molecule.files import read_files
 from qchive.molecule.identity import formula, identity, parse_formula
 
-__all__ = ["Stored", "formula", "identity", "modified", "parse_formula", "stored", "to_wire", "with_id"]
+__all__ = [
+    "Stored",
+    "formula",
+    "from_qcelemental",
+    "identity",
+    "modified",
+    "parse_formula",
+    "read_files",
+    "stored",
+    "to_qcelemental",
+    "to_wire",
+    "with_id",
+]
