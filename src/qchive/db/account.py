@@ -6,6 +6,7 @@ Reach is found out by trying, as that very user: permission bits alone do not te
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import subprocess
@@ -13,7 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from qchive.errors import PostgresFailed
 from qchive.spawn import Account
+
+# setuid(2): EPERM without the capability, EINVAL where a user namespace does not know the user. exec gives neither.
+_NOT_ALLOWED_TO_BECOME = (errno.EPERM, errno.EINVAL)
 
 CANDIDATES = ("qchive", "postgres", "nobody")
 
@@ -55,21 +60,30 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end as that user, from `/`, with `text` as its input and both outputs captured together.
 
-    Raises OSError when it cannot be started at all.
+    Raises OSError when the command cannot be started, PostgresFailed when we may not become that user.
     """
     become: dict[str, Any] = {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
-    done: subprocess.CompletedProcess[str] = subprocess.run(
-        [str(word) for word in argv],
-        input=text,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        env=dict(env),
-        cwd="/",
-        check=False,
-        **become,
-    )
+    try:
+        done: subprocess.CompletedProcess[str] = subprocess.run(
+            [str(word) for word in argv],
+            input=text,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            env=dict(env),
+            cwd="/",
+            check=False,
+            **become,
+        )
+    except OSError as error:
+        if account is None or error.errno not in _NOT_ALLOWED_TO_BECOME:
+            raise
+        raise PostgresFailed(
+            f"PostgreSQL refuses to run as root, and this process may not become the user {account.name} "
+            f"({error.strerror}), as in some containers. Start it as an ordinary user, or use a server elsewhere.",
+            log="",
+        ) from error
     return done
 
 

@@ -19,12 +19,12 @@ from qchive.db import cluster
 from qchive.db.binaries import OLDEST, Binaries, all_binaries, find_binaries, missing
 from qchive.db.folder import Folder, Lock, default_data
 from qchive.errors import DataUnreachable, LocalProblem, PostgresFailed, PostgresMissing, WrongMajor
+from qchive.logfile import open_log, tail
 from qchive.spawn import Account, Order, spawn
 
 __all__ = ["EmbeddedPostgres", "Probe", "default_data", "probe"]
 
 _PORT = 5432  # only names the socket; nothing listens on TCP
-_LARGEST_LOG = 20_000_000
 _RETRIES = 20
 
 
@@ -106,8 +106,9 @@ class EmbeddedPostgres:
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Wait until the server has ended, at most `timeout` seconds; its exit code, or None if it still runs."""
+        process = self._process
         try:
-            return None if self._process is None else self._process.wait(timeout)
+            return None if process is None else process.wait(timeout)
         except subprocess.TimeoutExpired:
             return None
 
@@ -164,12 +165,11 @@ class EmbeddedPostgres:
             said_from = self._spawn(binaries, account)
             if self._ready():
                 return
-            said = self.folder.log.read_bytes()[said_from:].decode(errors="replace").strip()
+            said = tail(self.folder.log, said_from)
             if "shared memory block" in said and attempt < _RETRIES:  # of servers that are just ending
                 time.sleep(0.25)
                 continue
-            tail = "\n".join(said.splitlines()[-20:])
-            raise PostgresFailed(f"PostgreSQL did not start. Its log, {self.folder.log}, says:\n{tail}", log=tail)
+            raise PostgresFailed(f"PostgreSQL did not start. Its log, {self.folder.log}, says:\n{said}", log=said)
 
     def _socket_path(self) -> Path:
         assert self._socket_folder is not None
@@ -177,8 +177,6 @@ class EmbeddedPostgres:
 
     def _spawn(self, binaries: Binaries, account: Account | None) -> int:
         """Start the postmaster; the place in the log where it begins to write."""
-        if self.folder.log.exists() and self.folder.log.stat().st_size > _LARGEST_LOG:
-            self.folder.log.replace(self.folder.log.with_suffix(".log.1"))
         argv = [
             str(binaries.postgres),
             "-D",
@@ -190,7 +188,7 @@ class EmbeddedPostgres:
         ]
         for name, value in self._settings.items():
             argv += ["-c", f"{name}={value}"]
-        log = os.open(self.folder.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        log = open_log(self.folder.log)
         try:
             said_from = os.fstat(log).st_size
             order = Order(argv, binaries.environment(), log, signal.SIGINT, account)
