@@ -32,6 +32,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     query: type[msgspec.Struct] | None = None
     answer: Any = None
     kind: Kind | None = None
+    role: str = ""
+    """Of an endpoint that lists children: which."""
     upload: bool = False
     """Whether the body is multipart, with files beside the structured part."""
 

@@ -42,7 +42,7 @@ class ManagerName(Body, kw_only=True):
 Programs = dict[Text, list[Text | None] | None]
 
 
-def _lower_programs(programs: Programs) -> dict[str, list[str]]:
+def lower_programs(programs: Programs) -> dict[str, list[str]]:
     return {
         name.lower(): [v.lower() for v in versions or () if v is not None]
         for name, versions in programs.items()
@@ -50,7 +50,7 @@ def _lower_programs(programs: Programs) -> dict[str, list[str]]:
     }
 
 
-def _lower_tags(tags: list[str]) -> list[str]:
+def lower_tags(tags: list[str]) -> list[str]:
     return list(dict.fromkeys(tag.lower() for tag in tags if tag))
 
 
@@ -66,12 +66,12 @@ class Offer(Body, kw_only=True):
     @property
     def offered_programs(self) -> dict[str, list[str]]:
         """Programs, lower-case, without empty names."""
-        return _lower_programs(self.programs)
+        return lower_programs(self.programs)
 
     @property
     def offered_tags(self) -> list[str]:
         """Tags, lower-case, without empty ones and repeats, in the order given."""
-        return _lower_tags(self.compute_tags if self.compute_tags is not None else self.tags or [])
+        return lower_tags(self.compute_tags if self.compute_tags is not None else self.tags or [])
 
 
 class Activation(Offer, kw_only=True):

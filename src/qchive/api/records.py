@@ -300,5 +300,5 @@ def for_kind(kind: Kind) -> tuple[Endpoint, ...]:
     if kind.has_wavefunction:
         rows.append(read("wavefunction", one + "/wavefunction", Wavefunction | None, "Whether one is stored."))
         rows.append(read("wavefunction_data", one + "/wavefunction/data", tuple[Bytes, str], "It, compressed."))
-    rows += [read("children", f"{one}/{c.name}", list[int], f"Ids of the {c.name}, in order.") for c in kind.children]
+    rows += [read("children", f"{one}/{c.name}", list[int], f"Ids of the {c.name}, in order.", role=c.name) for c in kind.children]
     return tuple(rows)

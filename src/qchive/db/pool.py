@@ -1,0 +1,96 @@
+"""The pool of connections, and transactions that are tried again when PostgreSQL asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import AsyncConnection, errors
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from qchive.errors import Unavailable
+
+T = TypeVar("T")
+Connection = AsyncConnection[Any]
+
+TRANSIENT = (
+    errors.DeadlockDetected,
+    errors.SerializationFailure,
+    errors.AdminShutdown,
+    errors.CrashShutdown,
+    errors.CannotConnectNow,
+    psycopg.OperationalError,
+    PoolTimeout,
+)
+"""Trouble that says nothing about the request: the same transaction may well go through in a moment."""
+
+
+class Database:
+    """A database and its pool.
+
+    `patience` is how long, in seconds, a request waits for PostgreSQL to come back (a restart, a crash recovery) before
+    it is answered with `Unavailable`.
+    """
+
+    def __init__(self, conninfo: str, *, size: int = 8, patience: float = 30.0) -> None:
+        self.conninfo = conninfo
+        self.patience = patience
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            conninfo,
+            min_size=1,
+            max_size=size,
+            open=False,
+            timeout=5.0,
+            reconnect_timeout=2.0,
+            check=AsyncConnectionPool.check_connection,
+            configure=_configure,
+            kwargs={"autocommit": True, "prepare_threshold": 1},
+        )
+
+    async def open(self) -> None:
+        """Start the pool."""
+        await self._pool.open()
+
+    async def close(self) -> None:
+        """End all connections."""
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """One connection in autocommit, for reading."""
+        async with self._pool.connection() as conn:
+            yield conn
+
+    async def run(self, work: Callable[[Connection], Awaitable[T]], *, transaction: bool = True) -> T:
+        """Run `work` in one transaction under READ COMMITTED; again from the start after transient trouble.
+
+        Raises:
+            Unavailable: the trouble did not pass within `patience`.
+        """
+        deadline = asyncio.get_running_loop().time() + self.patience
+        delay = 0.02
+        while True:
+            try:
+                async with self._pool.connection() as conn:
+                    if not transaction:
+                        return await work(conn)
+                    async with conn.transaction():
+                        return await work(conn)
+            except TRANSIENT as trouble:
+                if asyncio.get_running_loop().time() + delay > deadline:
+                    raise Unavailable(f"The database does not answer ({trouble}); try again later") from trouble
+                await asyncio.sleep(delay * random.uniform(0.7, 1.3))
+                delay = min(delay * 2, 1.0)
+
+    async def read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run `work` without a transaction of its own; again after transient trouble."""
+        return await self.run(work, transaction=False)
+
+
+async def _configure(conn: Connection) -> None:
+    # Plans of these statements do not depend on their parameters enough to plan each call anew.
+    await conn.execute("SET timezone = 'UTC'; SET jit = off; SET plan_cache_mode = auto")

@@ -1,0 +1,85 @@
+"""Specifications and required programs in the database: stored once each, by content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from qchive.canonical import canonical, content_hash
+from qchive.db import statements
+from qchive.db.pool import Connection
+from qchive.errors import InvalidSpecification
+from qchive.kinds import Kind
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A specification ready to be stored: its canonical form and what identifies it."""
+
+    kind: Kind
+    specification: Any
+    body: bytes
+    hash: bytes
+
+
+def prepare(kind: Kind, specification: Any) -> Prepared:
+    """Bring a specification into its canonical form.
+
+    Raises:
+        InvalidSpecification: a number that no program could read.
+    """
+    try:
+        body = kind.body(specification)
+    except (OverflowError, UnicodeEncodeError) as e:
+        raise InvalidSpecification(f"The specification cannot be stored: {e}") from e
+    return Prepared(kind, specification, body, kind.specification_hash(body))
+
+
+async def ensure(conn: Connection, specifications: Sequence[Prepared]) -> dict[bytes, int]:
+    """Ids by hash, storing what is new."""
+    distinct = {s.hash: s for s in specifications}
+    if not distinct:
+        return {}
+    known = dict(await statements.tuples(conn, "specifications/find", hashes=list(distinct)))
+    missing = [s for h, s in distinct.items() if h not in known]
+    if missing:
+        known |= dict(await _add(conn, missing))
+        raced = [s.hash for s in missing if s.hash not in known]
+        if raced:
+            known |= dict(await statements.tuples(conn, "specifications/find", hashes=raced))
+    return known
+
+
+async def _add(conn: Connection, missing: list[Prepared]) -> list[tuple[Any, ...]]:
+    facets = [s.kind.facets(s.specification) for s in missing]
+    return await statements.tuples(
+        conn,
+        "specifications/add",
+        hashes=[s.hash for s in missing],
+        kinds=[s.kind.name for s in missing],
+        bodies=[s.body for s in missing],
+        programs=[f.program for f in facets],
+        drivers=[f.driver for f in facets],
+        methods=[f.method for f in facets],
+        bases=[f.basis for f in facets],
+        qc_programs=[f.qc_program for f in facets],
+        keywords=[searchable(f.keywords or {}) for f in facets],
+    )
+
+
+def searchable(keywords: Mapping[str, Any]) -> str:
+    """Keywords as jsonb can hold them, for containment queries only; the body keeps the originals."""
+    return canonical(keywords).decode().replace("\\u0000", "")
+
+
+async def require(conn: Connection, programs: Sequence[str], versions: Mapping[str, str]) -> int:
+    """The id of this set of required programs and versions demanded, storing it if new."""
+    key = content_hash("requirement", canonical(sorted(programs)), canonical(dict(versions)))
+    while True:
+        found = await statements.column(conn, "requirements/find", hash=key)
+        found = found or await statements.column(
+            conn, "requirements/add", hash=key, programs=list(programs), versions=canonical(dict(versions)).decode()
+        )
+        if found:
+            return int(found[0])

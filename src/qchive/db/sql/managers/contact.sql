@@ -1,0 +1,2 @@
+-- A sign of life. One that was given up comes back by it: what it finished meanwhile is judged result by result.
+UPDATE worker SET modified_on = now(), active = true WHERE name = %(name)b RETURNING id, tags, programs

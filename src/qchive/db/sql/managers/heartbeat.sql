@@ -1,0 +1,6 @@
+-- A sign of life with figures.
+UPDATE worker SET
+    modified_on = now(), active = %(active)b, active_tasks = %(active_tasks)b, active_cores = %(active_cores)b,
+    active_memory = %(active_memory)b, total_cpu_hours = %(total_cpu_hours)b
+WHERE name = %(name)b
+RETURNING id

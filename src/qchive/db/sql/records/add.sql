@@ -1,0 +1,17 @@
+-- New waiting records of one specification with their molecules; ids ascend in the order given.
+WITH new AS MATERIALIZED (
+    SELECT nextval('record_id_seq') AS id, n, identity
+    FROM (SELECT * FROM unnest(%(identities)b::bytea[]) WITH ORDINALITY AS t (identity, n) ORDER BY n) AS sorted
+), added AS (
+    INSERT INTO record (id, kind, spec_id, identity, tag, priority, requirement_id, owner)
+    SELECT id, %(kind)b, %(spec_id)b, identity, %(tag)b, %(priority)b, %(requirement_id)b, %(owner)b FROM new
+), placed AS (
+    INSERT INTO record_molecule (record_id, role, position, coefficient, molecule_id)
+    SELECT new.id, part.role, part.position, part.coefficient, part.molecule_id
+    FROM unnest(
+        %(part_of)b::bigint[], %(roles)b::text[], %(positions)b::integer[], %(coefficients)b::double precision[],
+        %(molecule_ids)b::bigint[]
+    ) AS part (n, role, position, coefficient, molecule_id)
+    JOIN new USING (n)
+)
+SELECT id FROM new ORDER BY n

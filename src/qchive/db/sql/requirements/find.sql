@@ -1,0 +1,2 @@
+-- A set of required programs by content.
+SELECT id FROM requirement WHERE hash = %(hash)b

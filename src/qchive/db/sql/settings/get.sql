@@ -1,0 +1,2 @@
+-- One fact about this archive.
+SELECT value FROM setting WHERE key = %(key)b

@@ -1,0 +1,131 @@
+"""From a filter to a WHERE clause: the only SQL that Python composes.
+
+Every filter of every query has one fragment here; a test compares them with the filters' structs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from qchive.db.specifications import searchable
+from qchive.kinds import Kind
+from qchive.wire import utc
+
+_RECORD = {
+    "record_id": "r.id = ANY(%({0})b::bigint[])",
+    "record_type": "r.kind = ANY(%({0})b::text[])",
+    "manager_name": "r.worker_id IN (SELECT id FROM worker WHERE name = ANY(%({0})b::text[]))",
+    "history_manager_name": "r.id IN (SELECT a.record_id FROM attempt a JOIN worker w ON w.id = a.worker_id"
+    " WHERE w.name = ANY(%({0})b::text[]) AND a.outcome IN ('complete', 'error'))",
+    "status": "r.status = ANY(%({0})b::text[]::record_status[])",
+    "dataset_id": "false",
+    "project_id": "false",
+    "parent_id": "r.id IN (SELECT child_id FROM record_child WHERE parent_id = ANY(%({0})b::bigint[]))",
+    "child_id": "r.id IN (SELECT parent_id FROM record_child WHERE child_id = ANY(%({0})b::bigint[]))",
+    "created_before": "r.created_on <= %({0})b",
+    "created_after": "r.created_on >= %({0})b",
+    "modified_before": "r.modified_on <= %({0})b",
+    "modified_after": "r.modified_on >= %({0})b",
+    "owner_user": "r.owner = ANY(%({0})b::text[])",
+    "creator_user": "r.owner = ANY(%({0})b::text[])",
+}
+_MOLECULE = {
+    "molecule_id": "id = ANY(%({0})b::bigint[])",
+    "molecule_hash": "encode(hash, 'hex') = ANY(%({0})b::text[])",
+    "molecular_formula": "formula = ANY(%({0})b::text[])",
+    "identifiers": "",
+}
+_MANAGER = {
+    "manager_id": "id = ANY(%({0})b::bigint[])",
+    "name": "name = ANY(%({0})b::text[])",
+    "cluster": "cluster = ANY(%({0})b::text[])",
+    "hostname": "hostname = ANY(%({0})b::text[])",
+    "status": "(CASE WHEN active THEN 'active' ELSE 'inactive' END) = ANY(%({0})b::text[])",
+    "modified_before": "modified_on < %({0})b",
+    "modified_after": "modified_on > %({0})b",
+}
+_NOT_FILTERS = {"limit", "cursor", "include", "exclude"}
+
+Composed = tuple[str, dict[str, Any]]
+
+
+def records(query: Any, kind: Kind | None, limit: int) -> Composed:
+    """Ids of records that fit, newest first."""
+    clauses, params = [], {"limit": limit}
+    facets = kind.filters if kind else {}
+    inner: list[str] = []
+    for name, value in _given(query):
+        if name in facets:
+            inner.append(f"coalesce({facets[name]}, '') = ANY(%({name})b::text[])")
+            params[name] = [(v or "").lower() for v in value]
+        elif name == "keywords":
+            inner.append(f"keywords @> ANY(%({name})b::text[]::jsonb[])")
+            params[name] = [searchable(v) for v in value]
+        elif name in _RECORD:
+            clauses.append(_RECORD[name].format(name))
+            params[name] = _value(value)
+        else:
+            clauses.append(
+                "r.id IN (SELECT record_id FROM record_molecule"
+                f" WHERE molecule_id = ANY(%({name})b::bigint[]) AND role = %({name}_role)b)"
+            )
+            params |= {name: value, f"{name}_role": name.removesuffix("_id")}
+    if inner:
+        clauses.append(f"r.spec_id IN (SELECT id FROM specification WHERE {' AND '.join(inner)})")
+    if kind:
+        clauses.append("r.kind = %(of_kind)b")
+        params["of_kind"] = kind.name
+    return _select("SELECT r.id FROM record r", "r.id", clauses, params, query.cursor)
+
+
+def molecules(query: Any, limit: int) -> Composed:
+    """Ids of molecules that fit, newest first."""
+    clauses, params = [], {"limit": limit}
+    for name, value in _given(query):
+        if name == "identifiers":
+            for n, (key, wanted) in enumerate(value.items()):
+                clauses.append(f"identifiers @> ANY(%(identifier_{n})b::text[]::jsonb[])")
+                params[f"identifier_{n}"] = [msgspec.json.encode({key: v}).decode() for v in wanted]
+            continue
+        clauses.append(_MOLECULE[name].format(name))
+        params[name] = value
+    return _select("SELECT id FROM molecule", "id", clauses, params, query.cursor)
+
+
+def managers(query: Any, limit: int) -> Composed:
+    """Names of managers that fit, newest first."""
+    clauses, params = [], {"limit": limit}
+    for name, value in _given(query):
+        clauses.append(_MANAGER[name].format(name))
+        params[name] = _value(value)
+    return _select("SELECT name FROM worker", "id", clauses, params, query.cursor)
+
+
+def _given(query: Any) -> Iterator[tuple[str, Any]]:
+    for name in query.__struct_fields__:
+        value = getattr(query, name)
+        if value is not None and name not in _NOT_FILTERS:
+            yield name, value
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return utc(value)
+    if isinstance(value, list) and value and not isinstance(value[0], int):
+        return [getattr(v, "value", v) for v in value]
+    return value
+
+
+def _select(select: str, key: str, clauses: list[str], params: dict[str, Any], cursor: int | None) -> Composed:
+    if cursor is not None:
+        clauses.append(f"{key} < %(cursor)b")
+        params["cursor"] = cursor
+    where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
+    return f"{select}{where} ORDER BY {key} DESC LIMIT %(limit)b", params
+
+
+FRAGMENTS: Mapping[str, Mapping[str, str]] = {"record": _RECORD, "molecule": _MOLECULE, "manager": _MANAGER}

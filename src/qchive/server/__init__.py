@@ -1,0 +1,1 @@
+"""The HTTP API: stateless processes in front of one PostgreSQL."""

@@ -1,0 +1,49 @@
+"""What this server is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qchive._version import __version__
+from qchive.api import endpoints
+from qchive.api.about import Information, Ping
+from qchive.server.context import Context
+from qchive.server.openapi import document, route_list
+
+PROTOCOL = "0.71"
+"""The release of the QCArchive protocol spoken here; existing clients compare it with their own version."""
+
+
+async def ping(ctx: Context) -> Ping:
+    """Whether the server answers."""
+    return Ping(success=True, authorized=True)
+
+
+async def information(ctx: Context) -> Information:
+    """Name, version, limits and heartbeat rules."""
+    s = ctx.settings
+    return Information(
+        name=s.name,
+        version=PROTOCOL,
+        qchive_version=__version__,
+        api_limits=s.limits,
+        manager_heartbeat_frequency=s.heartbeat_frequency,
+        manager_heartbeat_frequency_jitter=s.heartbeat_jitter,
+        manager_heartbeat_max_missed=s.heartbeat_max_missed,
+        motd=s.motd,
+    )
+
+
+async def motd(ctx: Context) -> str:
+    """The message of the day."""
+    return ctx.settings.motd
+
+
+async def openapi(ctx: Context) -> dict[str, Any]:
+    """The OpenAPI document."""
+    return document(endpoints(ctx.kinds), ctx.settings.name)
+
+
+async def all_routes(ctx: Context) -> dict[str, Any]:
+    """Every address with its methods and the permission each needs."""
+    return route_list(endpoints(ctx.kinds))

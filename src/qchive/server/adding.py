@@ -1,0 +1,154 @@
+"""Adding records: one request, a handful of statements, whatever the number of records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from qchive.api.metadata import InsertMetadata
+from qchive.api.records import Add
+from qchive.db import molecules, specifications, statements
+from qchive.db.pool import Connection
+from qchive.db.specifications import Prepared
+from qchive.errors import InvalidSpecification
+from qchive.kinds.kind import Kind, Part
+from qchive.molecule import Stored
+from qchive.server.context import Context
+from qchive.server.molecules import read_molecules
+
+
+class MoleculesMissing(Exception):
+    """Ids that are no molecules; rolls everything of the call back."""
+
+
+async def add(ctx: Context, body: Any) -> tuple[InsertMetadata, list[int]]:
+    """Add records; a computation that is there already keeps its record."""
+    kind, elements = ctx.the_kind, getattr(body, ctx.the_kind.inputs.field)
+    ctx.at_most(len(elements), "add_records", f"add {{n}} {kind.name} records")
+    if not elements:
+        return InsertMetadata(), []
+    parts = [tuple(kind.inputs.parts(element)) for element in elements]
+    new = [p.molecule for group in parts for p in group if not isinstance(p.molecule, int)]
+    given = await read_molecules([dict(m) for m in new])
+    specification = specifications.prepare(kind, body.specification)
+    demands = _demands(kind, body)
+
+    async def work(conn: Connection) -> tuple[InsertMetadata, list[int]]:
+        placed = await _place(conn, parts, given)
+        return await _add(conn, ctx, body, specification, placed, demands)
+
+    try:
+        return await ctx.db.run(work)
+    except MoleculesMissing as e:
+        return InsertMetadata(error_description=str(e)), []
+
+
+def _demands(kind: Kind, body: Add) -> dict[str, str]:
+    """The program versions demanded, checked and in one form.
+
+    Raises:
+        InvalidSpecification: no PEP 440 specifier, or a program this record does not need.
+    """
+    needed = set(kind.programs(body.specification))  # type: ignore[attr-defined]
+    demands = {}
+    for name, text in (body.program_versions or {}).items():
+        if name.lower() not in needed:
+            raise InvalidSpecification(
+                f"program_versions names {name!r}, but this record needs only {', '.join(sorted(needed))}"
+            )
+        try:
+            demands[name.lower()] = str(SpecifierSet(text))
+        except InvalidSpecifier as e:
+            raise InvalidSpecification(f"{text!r} for {name} is no version specifier: write for instance >=2.14,<3") from e
+    return demands
+
+
+async def _place(
+    conn: Connection, parts: Sequence[tuple[Part, ...]], given: Sequence[Stored]
+) -> list[tuple[Part, ...]]:
+    """The same parts with the id of each molecule."""
+    ids = sorted({p.molecule for group in parts for p in group if isinstance(p.molecule, int)})
+    missing = await molecules.missing(conn, ids)
+    if missing:
+        shown = ", ".join(map(str, missing[:10])) + (" …" if len(missing) > 10 else "")
+        raise MoleculesMissing(f"Molecules with these ids do not exist: {shown}. Nothing was added.")
+    fresh = iter((await molecules.ensure(conn, given)).ids)
+    return [
+        tuple(
+            p if isinstance(p.molecule, int) else msgspec.structs.replace(p, molecule=next(fresh)) for p in group
+        )
+        for group in parts
+    ]
+
+
+async def _add(
+    conn: Connection,
+    ctx: Context,
+    body: Add,
+    specification: Prepared,
+    placed: Sequence[tuple[Part, ...]],
+    demands: Mapping[str, str],
+) -> tuple[InsertMetadata, list[int]]:
+    kind = specification.kind
+    identities = [kind.identity(specification.hash, group, demands) for group in placed]
+    known: dict[bytes, int] = {}
+    if body.find_existing:
+        known = await _find(conn, list(set(identities)))
+        unknown = {i for i in identities if i not in known}
+        if unknown:
+            keys = [int.from_bytes(i[:8], "big", signed=True) for i in unknown]
+            await statements.column(conn, "records/lock_identities", keys=keys)
+            known |= await _find(conn, list(unknown))
+    inserted: list[int] = []
+    seen = set(known)
+    for position, identity in enumerate(identities):
+        if not body.find_existing or identity not in seen:
+            inserted.append(position)
+            seen.add(identity)
+    new = await _insert(conn, ctx, body, specification, [placed[i] for i in inserted], [identities[i] for i in inserted], demands)
+    at = dict(zip(inserted, new, strict=True))
+    if body.find_existing:
+        known |= {identities[i]: record_id for i, record_id in at.items()}
+    ids = [at.get(i) or known[identity] for i, identity in enumerate(identities)]
+    existing = [i for i in range(len(identities)) if i not in at]
+    return InsertMetadata(inserted_idx=inserted, existing_idx=existing), ids
+
+
+async def _find(conn: Connection, identities: list[bytes]) -> dict[bytes, int]:
+    return dict(await statements.tuples(conn, "records/find", identities=identities))
+
+
+async def _insert(
+    conn: Connection,
+    ctx: Context,
+    body: Add,
+    specification: Prepared,
+    placed: Sequence[tuple[Part, ...]],
+    identities: list[bytes],
+    demands: Mapping[str, str],
+) -> list[int]:
+    if not identities:
+        return []
+    kind = specification.kind
+    spec_id = (await specifications.ensure(conn, [specification]))[specification.hash]
+    requirement = await specifications.require(conn, kind.programs(specification.specification), demands)
+    flat = [(n, part) for n, group in enumerate(placed, 1) for part in group]
+    return await statements.column(
+        conn,
+        "records/add",
+        identities=identities,
+        kind=kind.name,
+        spec_id=spec_id,
+        tag=body.queue_tag or "*",
+        priority=int(1 if body.queue_priority is None else body.queue_priority),
+        requirement_id=requirement,
+        owner=ctx.caller.username,
+        part_of=[n for n, _ in flat],
+        roles=[p.role for _, p in flat],
+        positions=[p.position for _, p in flat],
+        coefficients=[p.coefficient for _, p in flat],
+        molecule_ids=[p.molecule for _, p in flat],
+    )

@@ -1,0 +1,81 @@
+"""The one place where a server is wired: settings, pool, routes, errors."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from qchive.api import endpoints
+from qchive.db.pool import Database
+from qchive.errors import QCHiveError, UnknownKind
+from qchive.kinds import KINDS, Kind
+from qchive.server import page, presence
+from qchive.server.bind import Identify, nobody, on_error, refusal, routes
+from qchive.server.handlers import handlers
+from qchive.server.settings import Settings
+
+log = logging.getLogger("qchive.server")
+
+
+def create_app(
+    conninfo: str, settings: Settings, *, kinds: Mapping[str, Kind] = KINDS, identify: Identify = nobody
+) -> ASGIApp:
+    """A server for the database behind `conninfo`, which has the present schema."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        db = Database(conninfo, size=settings.database_pool, patience=settings.database_patience)
+        await db.open()
+        app.state.db = db
+        seen = asyncio.create_task(presence.keep(db))
+        try:
+            yield
+        finally:
+            seen.cancel()
+            with suppress(asyncio.CancelledError):
+                await seen
+            await db.close()
+
+    rows = endpoints(kinds)
+    app = Starlette(
+        routes=[*page.ROUTES, *routes(rows, handlers(rows), identify), *_unknown_kinds()],
+        lifespan=lifespan,
+        exception_handlers={QCHiveError: on_error, HTTPException: on_error, Exception: on_error},
+    )
+    app.router.redirect_slashes = False
+    app.state.settings = settings
+    app.state.kinds = kinds
+    app.state.endpoints = rows
+    return _OneSlash(app)
+
+
+def _unknown_kinds() -> list[Route]:
+    """Addresses of record types that do not exist say so, instead of only not being found."""
+
+    async def unknown(request: Request) -> Response:
+        name = request.path_params["kind"]
+        return refusal(UnknownKind(f"Cannot find handler for type {name}", kind=name))
+
+    paths = ("/bulkCreate", "/bulkGet", "/query", "/{record_id:int}", "/{record_id:int}/{rest:path}")
+    return [Route(f"/api/v1/records/{{kind}}{path}", unknown, methods=["GET", "POST"]) for path in paths]
+
+
+class _OneSlash:
+    """Existing clients ping `//api/v1/ping`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith("//"):
+            scope = {**scope, "path": "/" + scope["path"].lstrip("/")}
+        await self.app(scope, receive, send)

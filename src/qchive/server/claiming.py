@@ -1,0 +1,77 @@
+"""Handing out tasks: the same few statements, however many records wait."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qchive.api.tasks import Claim, RecordTask
+from qchive.db import statements
+from qchive.db.pool import Connection
+from qchive.errors import ManagerRefused
+from qchive.server import matching, payload
+from qchive.server.context import Context
+
+
+async def claim(ctx: Context, body: Claim) -> list[RecordTask]:
+    """Take waiting tasks, best first; none is handed to two managers."""
+    name = body.name_data.fullname
+    limit = min(body.limit, ctx.settings.limits["manager_tasks_claim"])
+
+    async def work(conn: Connection) -> list[RecordTask]:
+        known = await statements.tuples(conn, "managers/contact", name=name)
+        if not known:
+            raise ManagerRefused(f"Manager does not exist! {name} must activate first.")
+        worker_id, tags, programs = known[0]
+        offer = _offer(name, body, tags, programs)
+        if limit <= 0:
+            return []
+        ids = await _take(conn, ctx, worker_id, offer, limit)
+        if not ids:
+            return []
+        await statements.execute(conn, "managers/claimed", id=worker_id, n=len(ids))
+        rows = await statements.rows(conn, "records/tasks", payload.TaskRow, ids=ids)
+        by_id = {row.id: row for row in rows}
+        return await payload.tasks(conn, ctx.kinds, [by_id[i] for i in ids])
+
+    return await ctx.db.run(work)
+
+
+def _offer(name: str, body: Claim, tags: list[str], programs: dict[str, Any]) -> matching.Offer:
+    """What the manager offers now, as far as it announced it.
+
+    Raises:
+        ManagerRefused: nothing of it was announced.
+    """
+    now = {p: versions for p, versions in body.offered_programs.items() if p in programs}
+    wanted = [tag for tag in body.offered_tags if tag in tags]
+    if not now:
+        raise ManagerRefused(f"Manager {name} did not send any valid programs to claim")
+    if not wanted:
+        raise ManagerRefused(f"Manager {name} did not send any valid queue tags to claim")
+    return matching.Offer(now, wanted)
+
+
+async def _take(conn: Connection, ctx: Context, worker_id: int, offer: matching.Offer, limit: int) -> list[int]:
+    requirements = [
+        i
+        for i, versions in await statements.tuples(conn, "requirements/offered", programs=list(offer.programs))
+        if not matching.unmet(versions, offer.programs)
+    ]
+    if not requirements:
+        return []
+    strict = ctx.settings.strict_compute_tags
+    taken: list[int] = []
+    reach = limit
+    while True:
+        found = await statements.column(
+            conn, "tasks/candidates", tags=list(offer.tags), requirements=requirements, limit=reach, strict=strict
+        )
+        ids = [i for i in dict.fromkeys(found) if i not in taken]
+        if ids:
+            taken += await statements.column(
+                conn, "tasks/claim", ids=ids, limit=limit - len(taken), worker_id=worker_id
+            )
+        # Fewer than the reach: there is nothing beyond. Otherwise others were taking the same ones: look further.
+        if len(taken) >= limit or len(found) < reach:
+            return taken
+        reach *= 4

@@ -1,0 +1,32 @@
+"""Which function answers which endpoint: the one of that name, in the module of that noun."""
+
+from __future__ import annotations
+
+from qchive.api.endpoint import Endpoint
+from qchive.server import about, adding, claiming, managers, molecules, moving, outputs, records, returning
+from qchive.server.bind import Handler
+
+ROOMS = {
+    "about": (about,),
+    "molecules": (molecules,),
+    "records": (records, adding, moving, outputs),
+    "managers": (managers,),
+    "tasks": (claiming, returning),
+}
+
+
+def handlers(rows: tuple[Endpoint, ...]) -> dict[str, Handler]:
+    """The handler of each endpoint.
+
+    Raises:
+        LookupError: an endpoint that nobody, or more than one, answers.
+    """
+    return {name: _find(name) for name in {row.name for row in rows}}
+
+
+def _find(name: str) -> Handler:
+    noun, verb = name.split(".")
+    found = [fn for room in ROOMS[noun] if (fn := vars(room).get(verb)) and fn.__module__ == room.__name__]
+    if len(found) != 1:
+        raise LookupError(f"{len(found)} handlers for {name}")
+    return found[0]  # type: ignore[no-any-return]

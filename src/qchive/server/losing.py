@@ -1,0 +1,63 @@
+"""Compute managers that are gone, and what becomes of the records they held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from qchive.db import statements
+from qchive.db.pool import Connection
+from qchive.wire import compress
+
+_NEVER = 1 << 30
+QUARANTINE = "lost"
+"""The error type of a record that was lost too often in a row."""
+
+
+async def hand_back(conn: Connection, worker_ids: Sequence[int]) -> int:
+    """Managers said farewell: what they held waits again, and nothing is held against it."""
+    return await _release(conn, worker_ids, outcome="stopped", loss=0, limit=_NEVER)
+
+
+async def lose(conn: Connection, worker_ids: Sequence[int], max_losses: int) -> int:
+    """Managers fell silent: their attempts are lost, the records wait again, or are put in quarantine."""
+    return await _release(conn, worker_ids, outcome="lost", loss=1, limit=max_losses)
+
+
+async def _release(conn: Connection, worker_ids: Sequence[int], *, outcome: str, loss: int, limit: int) -> int:
+    ids = list(worker_ids)
+    await statements.execute(conn, "managers/deactivate", ids=ids)
+    held = await statements.tuples(
+        conn, "records/release", worker_ids=ids, outcome=outcome, loss=loss, limit=limit
+    )
+    await _quarantine(conn, [record_id for record_id, losses in held if losses >= limit])
+    return len(held)
+
+
+async def _quarantine(conn: Connection, ids: list[int]) -> None:
+    if not ids:
+        return
+    losses: dict[int, list[dict[str, Any]]] = {}
+    for record_id, attempt, manager, started, ended in await statements.tuples(conn, "attempts/losses", ids=ids):
+        times = {"started_on": started and started.isoformat(), "lost_on": ended.isoformat()}
+        losses.setdefault(record_id, []).append({"attempt": attempt, "manager_name": manager, **times})
+    message = (
+        "Every attempt ended with its compute manager gone (out of memory, out of time, a crashed node?). "
+        "Look at the managers' logs; reset the record to try again."
+    )
+    written = await statements.tuples(
+        conn, "records/quarantine", ids=ids, error_type=QUARANTINE, error_message=message
+    )
+    await statements.execute(
+        conn,
+        "blobs/add",
+        record_ids=[record_id for record_id, _ in written],
+        attempt_ids=[attempt_id for _, attempt_id in written],
+        types=["error"] * len(written),
+        names=[""] * len(written),
+        compressions=["zstd"] * len(written),
+        datas=[
+            compress({"error_type": QUARANTINE, "error_message": message, "extras": {"losses": losses.get(i, [])}})
+            for i, _ in written
+        ],
+    )

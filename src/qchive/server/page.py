@@ -1,0 +1,35 @@
+"""Pages for people: the interactive description of the API."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
+)
+_TYPES = {"html": "text/html; charset=utf-8", "css": "text/css", "js": "text/javascript"}
+
+
+def _file(path: str, name: str) -> Route:
+    async def serve(request: Request) -> Response:
+        content = files("qchive.server").joinpath("web", name).read_bytes()
+        headers = {"Content-Security-Policy": _CSP, "X-Content-Type-Options": "nosniff"}
+        return Response(content, headers=headers, media_type=_TYPES[name.rpartition(".")[2]])
+
+    return Route(path, serve)
+
+
+async def home(request: Request) -> Response:
+    """People who type the bare address want to see something."""
+    return RedirectResponse("/api/docs")
+
+
+ROUTES = [
+    Route("/", home),
+    _file("/api/docs", "api.html"),
+    *(_file(f"/api/docs/{name}", name) for name in ("api.js", "swagger-ui-bundle.js", "swagger-ui.css")),
+]

@@ -1,0 +1,270 @@
+"""Looking at records: by id, by query, their tasks, comments and children, and why they wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from qchive.api import records as api
+from qchive.api.endpoint import BulkGet, Projection
+from qchive.api.tasks import RecordTask
+from qchive.db import statements, where
+from qchive.db.pool import Connection
+from qchive.errors import NotFound
+from qchive.kinds import Kind
+from qchive.molecule import with_id
+from qchive.server import matching, outputs, payload
+from qchive.server.context import Context
+from qchive.server.projection import Wanted, wanted
+from qchive.status import RecordStatusEnum
+from qchive.wire import Json
+
+MISSING = "Could not find all requested records"
+_EMPTY = Json(b"{}")
+
+
+class Row(msgspec.Struct):
+    """What every record shows."""
+
+    id: int
+    kind: str
+    status: str
+    manager_name: str | None
+    created_on: datetime
+    modified_on: datetime
+    owner: str | None
+    specification: bytes
+
+
+async def get(ctx: Context, query: Projection, record_id: int) -> api.Record:
+    """One record."""
+    found = await _records(ctx, [record_id], query)
+    if record_id not in found:
+        raise NotFound(MISSING, ids=[record_id])
+    return found[record_id]
+
+
+async def bulk_get(ctx: Context, body: BulkGet) -> list[api.Record | None]:
+    """Records by id, in the order asked for."""
+    ctx.at_most(len(body.ids), "get_records", "get {n} records")
+    found = await _records(ctx, body.ids, body)
+    missing = [i for i in body.ids if i not in found]
+    if missing and not body.missing_ok:
+        raise NotFound(MISSING, ids=missing)
+    return [found.get(i) for i in body.ids]
+
+
+async def _records(ctx: Context, ids: Sequence[int], asked: Projection) -> dict[int, api.Record]:
+    async def work(conn: Connection) -> dict[int, api.Record]:
+        rows = await statements.rows(conn, "records/get", Row, ids=list(set(ids)))
+        found: dict[int, api.Record] = {}
+        for kind in {row.kind for row in rows}:
+            if ctx.kind is None or ctx.kind.name == kind:
+                of_kind = [row for row in rows if row.kind == kind]
+                want = wanted(ctx.kinds[kind], asked.include, asked.exclude, typed=ctx.kind is not None)
+                found |= await _of_kind(conn, ctx.kinds[kind], of_kind, want)
+        return found
+
+    return await ctx.db.read(work)
+
+
+async def _of_kind(conn: Connection, kind: Kind, rows: Sequence[Row], want: Wanted) -> dict[int, api.Record]:
+    found = {row.id: _plain(kind, row, want) for row in rows}
+    ids = list(found)
+    if want.result(kind):
+        await _add_results(conn, kind, found, want)
+    if want.any((*kind.molecules, *(f"{role}_id" for role in kind.molecules))):
+        await _add_molecules(conn, kind, found, want)
+    for child in kind.children:
+        if child.name in want:
+            listed = await _children(conn, ids, child.name)
+            for i, record in found.items():
+                setattr(record, child.key, listed.get(i, []))
+    if want.history:
+        history = await outputs.histories(conn, ids, with_outputs="outputs" in want)
+        for i, record in found.items():
+            record.compute_history = history.get(i, [])
+    if "comments" in want:
+        for record in found.values():
+            record.comments = []
+        for comment in await statements.rows(conn, "comments/list", api.RecordComment, ids=ids):
+            found[comment.record_id].comments.append(comment)  # type: ignore[union-attr]
+    if "task" in want:
+        tasks = await _tasks(conn, {kind.name: kind}, ids)
+        for i, record in found.items():
+            record.task = tasks.get(i)
+    if "service" in want:
+        for record in found.values():
+            record.service = None
+    await outputs.add_blobs(conn, kind, found, want)
+    return found
+
+
+def _plain(kind: Kind, row: Row, want: Wanted) -> api.Record:
+    columns: dict[str, Any] = {
+        "is_service": kind.is_service,
+        "status": RecordStatusEnum(row.status),
+        "manager_name": row.manager_name,
+        "created_on": row.created_on,
+        "modified_on": row.modified_on,
+        "owner_user": row.owner,
+        "specification": Json(row.specification),
+        "properties": None,
+        "extras": _EMPTY,
+        **kind.fields,
+        **{f"{role}_id": None for role in kind.molecules},
+    }
+    return api.record_type(kind)(
+        id=row.id, record_type=kind.name, **{name: value for name, value in columns.items() if name in want}
+    )
+
+
+async def _add_results(conn: Connection, kind: Kind, found: Mapping[int, api.Record], want: Wanted) -> None:
+    for record_id, properties, extras, fields in await statements.tuples(conn, "records/results", ids=list(found)):
+        record = found[record_id]
+        if "properties" in want:
+            record.properties = Json(properties) if properties is not None else None
+        if "extras" in want:
+            record.extras = Json(extras)
+        if kind.fields and want.any(set(kind.fields)):
+            for name, value in msgspec.json.decode(fields, type=dict[str, msgspec.Raw]).items():
+                if name in want:
+                    setattr(record, name, Json(bytes(value)))
+
+
+async def _add_molecules(conn: Connection, kind: Kind, found: Mapping[int, api.Record], want: Wanted) -> None:
+    placed = await statements.tuples(conn, "records/molecules", ids=list(found))
+    for record_id, role, molecule_id in placed:
+        if f"{role}_id" in want:
+            setattr(found[record_id], f"{role}_id", molecule_id)
+    asked = [role for role in kind.molecules if role in want]
+    if not asked:
+        return
+    ids = list({molecule_id for _, role, molecule_id in placed if role in asked})
+    documents = dict(await statements.tuples(conn, "molecules/get", ids=ids))
+    for record in found.values():
+        for role in asked:
+            setattr(record, role, None)
+    for record_id, role, molecule_id in placed:
+        if role in asked:
+            setattr(found[record_id], role, Json(with_id(documents[molecule_id], molecule_id)))
+
+
+async def _children(conn: Connection, ids: Sequence[int], role: str) -> dict[int, list[int]]:
+    listed: dict[int, list[int]] = {}
+    for parent, child in await statements.tuples(conn, "records/children", ids=list(ids), role=role):
+        listed.setdefault(parent, []).append(child)
+    return listed
+
+
+async def _tasks(conn: Connection, kinds: Mapping[str, Kind], ids: Sequence[int]) -> dict[int, RecordTask]:
+    rows = await statements.rows(conn, "records/tasks", payload.TaskRow, ids=list(ids))
+    return {task.record_id: task for task in await payload.tasks(conn, kinds, rows)}
+
+
+async def query(ctx: Context, body: Any) -> list[int]:
+    """Ids of the records that fit, newest first."""
+    limit = ctx.page(body.limit, "get_records")
+
+    async def work(conn: Connection) -> list[int]:
+        return await statements.composed(conn, *where.records(body, ctx.kind, limit))
+
+    return await ctx.db.read(work)
+
+
+async def exists(conn: Connection, record_id: int) -> None:
+    """Refuse an id that is no record.
+
+    Raises:
+        NotFound: it is none.
+    """
+    if not await statements.tuples(conn, "records/get", ids=[record_id]):
+        raise NotFound(f"Cannot find record {record_id}", ids=[record_id])
+
+
+async def task(ctx: Context, record_id: int) -> RecordTask | None:
+    """The record's task, while it has one."""
+
+    async def work(conn: Connection) -> RecordTask | None:
+        await exists(conn, record_id)
+        return (await _tasks(conn, ctx.kinds, [record_id])).get(record_id)
+
+    return await ctx.db.read(work)
+
+
+async def service(ctx: Context, record_id: int) -> None:
+    """The record's service: task records have none."""
+    await ctx.db.read(lambda conn: exists(conn, record_id))
+
+
+async def comments(ctx: Context, record_id: int) -> list[api.RecordComment]:
+    """Comments, oldest first."""
+
+    async def work(conn: Connection) -> list[api.RecordComment]:
+        await exists(conn, record_id)
+        return await statements.rows(conn, "comments/list", api.RecordComment, ids=[record_id])
+
+    return await ctx.db.read(work)
+
+
+async def children(ctx: Context, record_id: int) -> list[int]:
+    """Ids of the children in one role, in order."""
+    role = ctx.endpoint.role
+
+    async def work(conn: Connection) -> list[int]:
+        await exists(conn, record_id)
+        return (await _children(conn, [record_id], role)).get(record_id, [])
+
+    return await ctx.db.read(work)
+
+
+async def children_status(ctx: Context, record_id: int) -> dict[str, int]:
+    """Direct children by status."""
+
+    async def work(conn: Connection) -> dict[str, int]:
+        return dict(await statements.tuples(conn, "records/children_status", id=record_id))
+
+    return await ctx.db.read(work)
+
+
+async def children_errors(ctx: Context, record_id: int) -> list[int]:
+    """Direct children that failed."""
+
+    async def work(conn: Connection) -> list[int]:
+        return await statements.column(conn, "records/children_errors", id=record_id)
+
+    return await ctx.db.read(work)
+
+
+async def waiting_reason(ctx: Context, record_id: int) -> api.WaitingReason:
+    """Why a record waits, and what each active manager says to it."""
+
+    async def work(conn: Connection) -> api.WaitingReason:
+        found = await statements.tuples(conn, "records/waiting", id=record_id)
+        if not found:
+            return api.WaitingReason(reason="Record does not exist")
+        status, tag, programs, versions = found[0]
+        if programs is None:
+            return api.WaitingReason(reason="Record is a service")
+        if status != "waiting":
+            return api.WaitingReason(reason="Record is not waiting")
+        managers = await statements.tuples(conn, "managers/active")
+        if not managers:
+            return api.WaitingReason(reason="No active managers")
+        need = matching.Need(frozenset(programs), versions, tag)
+        strict = ctx.settings.strict_compute_tags
+        details = {
+            name: matching.objection(need, matching.Offer(offered, tags), strict=strict)
+            for name, tags, offered in managers
+        }
+        fits = any(text is None for text in details.values())
+        return api.WaitingReason(
+            reason="Waiting for a free manager" if fits else "No manager matches programs & tags",
+            details={name: text or "Manager is busy" for name, text in details.items()},
+        )
+
+    return await ctx.db.read(work)
+

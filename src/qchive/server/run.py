@@ -1,0 +1,43 @@
+"""Running one server process."""
+
+from __future__ import annotations
+
+import socket
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from qchive.server.app import create_app
+from qchive.server.settings import Settings
+
+
+class _Protocol(HttpToolsProtocol):
+    """HTTP, with a way to hang up without an answer (see `bind._unavailable`)."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope.setdefault("extensions", {})["qchive.abort"] = self.transport.abort  # type: ignore[typeddict-item]
+
+
+def serve(conninfo: str, settings: Settings, listening: socket.socket | None = None) -> None:
+    """Answer requests until SIGINT or SIGTERM. `listening`: a socket that is already bound, so that clients can
+    connect while this process is being replaced.
+
+    Raises:
+        NotLoopback: the address could be reached from other machines.
+    """
+    settings.check()
+    config = uvicorn.Config(
+        create_app(conninfo, settings),
+        host=settings.host,
+        port=settings.port,
+        http=_Protocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=20,
+        server_header=False,
+    )
+    uvicorn.Server(config).run(sockets=[listening] if listening else None)

@@ -1,0 +1,75 @@
+"""What can be set about a server, once: files, the environment and flags are all read into this struct."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import msgspec
+
+from qchive.api.about import LIMITS
+from qchive.errors import QCHiveError
+
+
+class NotLoopback(QCHiveError):
+    """A server without accounts may not be reachable from other machines."""
+
+    code = "not_loopback"
+
+
+class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """How a server behaves."""
+
+    name: str = "QCHive"
+    host: str = "127.0.0.1"
+    port: int = 7777
+    motd: str = ""
+    api_limits: dict[str, int] = {}
+    """Changes to `qchive.api.about.LIMITS`."""
+    strict_compute_tags: bool = False
+    """Whether a manager's tag `*` stands for the literal tag only, instead of any tag."""
+    heartbeat_frequency: int = 60
+    """Seconds between signs of life of a compute manager."""
+    heartbeat_jitter: float = 0.1
+    heartbeat_max_missed: int = 4
+    """A manager silent for this many heartbeats is gone; what it ran waits again."""
+    max_losses: int = 5
+    """After this many lost attempts in a row a record becomes an error that a person should look at."""
+    max_body: int = 256 << 20
+    """Largest request body, in bytes."""
+    max_result: int = 512 << 20
+    """Largest unpacked result, in bytes."""
+    database_pool: int = 8
+    """Connections to PostgreSQL per server process."""
+    database_patience: float = 30.0
+    """Seconds that a request waits for PostgreSQL to come back."""
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """The limits in force."""
+        return LIMITS | self.api_limits
+
+    @property
+    def silence(self) -> float:
+        """Seconds without a sign of life after which a compute manager is gone."""
+        return self.heartbeat_frequency * self.heartbeat_max_missed * (1 + self.heartbeat_jitter)
+
+    def check(self) -> None:
+        """Refuse what would be unsafe or could not work.
+
+        Raises:
+            NotLoopback: the address can be reached from other machines, and this server has no accounts yet.
+        """
+        if not _is_loopback(self.host):
+            raise NotLoopback(
+                f"Refusing to listen on {self.host}: everybody who reaches this server may do everything. "
+                "Use 127.0.0.1 and an SSH tunnel."
+            )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
