@@ -1,0 +1,101 @@
+"""What people do to records that are there: the moves of `qchive.status`, tags, priorities, comments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from qchive.api import records
+from qchive.api.metadata import DeleteMetadata, UpdateMetadata
+from qchive.client.given import as_ids, without_nothing
+from qchive.client.session import Session
+from qchive.status import ACTIONS, PriorityEnum
+
+Ids = int | Iterable[int]
+
+
+class ActionCalls(Session):
+    """Change records. `record_ids` is one id or any collection; the answer says which positions of it changed, which
+    did not and why, and how many relatives moved with them."""
+
+    def reset_records(self, record_ids: Ids) -> UpdateMetadata:
+        """Run failed records again."""
+        return self._move("reset", record_ids)
+
+    def cancel_records(self, record_ids: Ids) -> UpdateMetadata:
+        """Stop records that have not finished."""
+        return self._move("cancel", record_ids)
+
+    def uncancel_records(self, record_ids: Ids) -> UpdateMetadata:
+        """Take a cancellation back."""
+        return self._move("uncancel", record_ids)
+
+    def invalidate_records(self, record_ids: Ids) -> UpdateMetadata:
+        """Mark finished records as not to be trusted."""
+        return self._move("invalidate", record_ids)
+
+    def uninvalidate_records(self, record_ids: Ids) -> UpdateMetadata:
+        """Trust records again."""
+        return self._move("uninvalidate", record_ids)
+
+    def undelete_records(self, record_ids: Ids) -> UpdateMetadata:
+        """Bring deleted records back."""
+        return self._move("undelete", record_ids)
+
+    def delete_records(self, record_ids: Ids, soft_delete: bool = True, delete_children: bool = True) -> DeleteMetadata:
+        """Mark records as deleted (they can be brought back), or with `soft_delete=False` remove them for good."""
+        ids = as_ids(record_ids)
+        if not ids:
+            return DeleteMetadata()
+        body = records.RecordDelete(record_ids=ids, soft_delete=soft_delete, delete_children=delete_children)
+        metadata: DeleteMetadata = self.connection.ask(records.BULK_DELETE, body=body)
+        return metadata
+
+    def modify_records(
+        self,
+        record_ids: Ids,
+        new_compute_tag: str | None = None,
+        new_compute_priority: PriorityEnum | str | int | None = None,
+        *,
+        new_tag: str | None = None,
+        new_priority: PriorityEnum | str | int | None = None,
+    ) -> UpdateMetadata:
+        """Change the tag or the priority (`low`, `normal`, `high`) of what still has to run.
+
+        `new_tag` and `new_priority` are shorter names of the same.
+        """
+        tag = new_compute_tag if new_compute_tag is not None else new_tag
+        priority = new_compute_priority if new_compute_priority is not None else new_priority
+        if tag is None and priority is None:
+            return UpdateMetadata()
+        number = None if priority is None else PriorityEnum.of(priority).value
+        return self._modify(record_ids, compute_tag=tag, compute_priority=number)
+
+    def add_comment(self, record_ids: Ids, comment: str) -> UpdateMetadata:
+        """Write something on records."""
+        return self._modify(record_ids, comment=comment)
+
+    def get_waiting_reason(self, record_id: int) -> dict[str, Any]:
+        """Why a record waits: `reason`, and under `details` what each active manager says to it."""
+        answer = self.connection.ask(records.WAITING_REASON, record_id=int(record_id))
+        return {k: v for k, v in (("reason", answer.reason), ("details", answer.details)) if v is not None}
+
+    def _move(self, name: str, record_ids: Ids) -> UpdateMetadata:
+        action = ACTIONS[name]
+        if action.target is not None:
+            return self._modify(record_ids, status=action.target)
+        ids = as_ids(record_ids)
+        if not ids:
+            return UpdateMetadata()
+        (status,) = action.sources
+        body = records.RecordRevert(record_ids=ids, revert_status=status)
+        metadata: UpdateMetadata = self.connection.ask(records.REVERT, body=body)
+        return metadata
+
+    def _modify(self, record_ids: Ids, **change: Any) -> UpdateMetadata:
+        ids = as_ids(record_ids)
+        if not ids:
+            return UpdateMetadata()
+        body = without_nothing(records.RecordModify(record_ids=ids, **change))
+        metadata: UpdateMetadata = self.connection.ask(records.MODIFY, body=body)
+        return metadata

@@ -1,0 +1,380 @@
+"""Records as people hold them: what the server sent, and the rest fetched when it is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache, cached_property
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from qchive import wire
+from qchive.api import records
+from qchive.api.endpoint import Endpoint
+from qchive.api.records import RecordComment
+from qchive.api.tasks import RecordTask
+from qchive.client.outputs import ComputeHistory, NativeFile, Provenance, sent, value_of
+from qchive.errors import Offline
+from qchive.kinds import KINDS, Kind
+from qchive.kinds.kind import ChildRole, Facets, Inputs
+from qchive.molecule import to_qcelemental
+from qchive.status import RecordStatusEnum
+
+if TYPE_CHECKING:
+    from qcelemental.models import AtomicResult, Molecule, OptimizationResult
+    from qcelemental.models.results import WavefunctionProperties
+
+    from qchive.client.portal import PortalClient
+
+
+class BaseRecord:
+    """One computation: what is asked for, where it stands, and what came out.
+
+    Attributes that the server did not send are fetched when they are first looked at. Beside those below, a record has
+    what its kind declares: molecules as `<role>_id` and `<role>`, plain fields, and lists of child records.
+    """
+
+    def __init__(self, document: records.Record, client: PortalClient | None = None) -> None:
+        self._document = document
+        self._client = client
+        self._kind = kind_of(document.record_type)
+        self.id: int = document.id
+        self.record_type: str = document.record_type
+
+    def __str__(self) -> str:
+        return f"<{type(self).__name__} id={self.id} status={self.status!s}>"
+
+    __repr__ = __str__
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *records.plain_fields(self._kind), *records.on_request_fields(self._kind)]
+
+    def __getattr__(self, name: str) -> Any:
+        # What the kind declares. Found values are kept in the instance, so that this is asked once for each.
+        if name.startswith("_"):
+            raise AttributeError(name)
+        kind = self._kind
+        child = next((c for c in kind.children if c.name == name), None)
+        if name in records.plain_fields(kind):
+            value = self._plain(name)
+        elif name in kind.molecules:
+            value = self._molecule(name)
+        elif child is not None:
+            value = self._children(child)
+        elif name == "wavefunction" and kind.has_wavefunction:
+            value = self._wavefunction()
+        else:
+            raise AttributeError(f"a {type(self).__name__} has no {name}")
+        self.__dict__[name] = value
+        return value
+
+    # --- what every answer holds ----------------------------------------------------------------------------------
+
+    @property
+    def is_service(self) -> bool:
+        """Whether the server itself makes and gathers the computations behind this record."""
+        return bool(self._plain("is_service"))
+
+    @property
+    def status(self) -> RecordStatusEnum:
+        """Where the record was in its life when it was fetched."""
+        status: RecordStatusEnum = self._plain("status")
+        return status
+
+    @property
+    def manager_name(self) -> str | None:
+        """The compute manager that has it, or had it last."""
+        name: str | None = self._plain("manager_name")
+        return name
+
+    @property
+    def created_on(self) -> datetime:
+        """When it was added."""
+        moment: datetime = self._plain("created_on")
+        return moment
+
+    @property
+    def modified_on(self) -> datetime:
+        """When it last moved."""
+        moment: datetime = self._plain("modified_on")
+        return moment
+
+    @property
+    def owner_user(self) -> str | None:
+        """Who it belongs to."""
+        name: str | None = self._plain("owner_user")
+        return name
+
+    @property
+    def creator_user(self) -> str | None:
+        """Who added it; its owner, where the server does not tell them apart."""
+        return self._document.creator_user if sent(self._document.creator_user) else self.owner_user  # type: ignore[return-value]
+
+    @cached_property
+    def properties(self) -> dict[str, Any] | None:
+        """Computed values by name (energies in Hartree, lengths in Bohr); None until the record is complete."""
+        properties: dict[str, Any] | None = value_of(self._plain("properties"))
+        return properties
+
+    @cached_property
+    def extras(self) -> dict[str, Any]:
+        """What else the program returned."""
+        return value_of(self._plain("extras")) or {}
+
+    @cached_property
+    def specification(self) -> Any:
+        """What was asked for: program, method, keywords …"""
+        return wire.decode(self._plain("specification").text, self._kind.specification)
+
+    # --- what is fetched when looked at ---------------------------------------------------------------------------
+
+    @property
+    def offline(self) -> bool:
+        """Whether nothing more can be fetched."""
+        return self._client is None
+
+    @cached_property
+    def compute_history(self) -> list[ComputeHistory]:
+        """Attempts that returned something, the last one last."""
+        return [ComputeHistory(entry, self._fetch) for entry in self._sent_or_fetched("compute_history", "history")]
+
+    @property
+    def stdout(self) -> str | None:
+        """What the program printed in the last attempt."""
+        return self.compute_history[-1].stdout if self.compute_history else None
+
+    @property
+    def stderr(self) -> str | None:
+        """What the program printed as errors in the last attempt."""
+        return self.compute_history[-1].stderr if self.compute_history else None
+
+    @property
+    def error(self) -> dict[str, Any] | None:
+        """Why the last attempt failed: `error_type`, `error_message`, `extras`; None if it did not."""
+        return self.compute_history[-1].error if self.compute_history else None
+
+    @property
+    def provenance(self) -> Provenance | None:
+        """What computed it, in the last attempt."""
+        return self.compute_history[-1].provenance if self.compute_history else None
+
+    @cached_property
+    def task(self) -> RecordTask | None:
+        """What waits for a compute manager, or is being run; None when there is nothing left to run."""
+        task: RecordTask | None = None if self.is_service else self._sent_or_fetched("task", "task")
+        return task
+
+    @cached_property
+    def service(self) -> Any:
+        """How far the server is with a record that it advances itself; None for all others."""
+        return value_of(self._sent_or_fetched("service", "service")) if self.is_service else None
+
+    @cached_property
+    def comments(self) -> list[RecordComment]:
+        """What people wrote on it, oldest first."""
+        comments: list[RecordComment] = self._sent_or_fetched("comments", "comments")
+        return comments
+
+    @cached_property
+    def native_files(self) -> dict[str, NativeFile]:
+        """The program's own files that were kept, by name."""
+        files = self._sent_or_fetched("native_files", "native_files") or {}
+        return {name: NativeFile(file, self._fetch) for name, file in files.items()}
+
+    @property
+    def children_status(self) -> dict[RecordStatusEnum, int]:
+        """How many direct children have which status, now."""
+        return {RecordStatusEnum(status): n for status, n in self._fetch("children_status").items()}
+
+    @property
+    def children_errors(self) -> list[BaseRecord]:
+        """The direct children that failed, now."""
+        found: list[BaseRecord] = self._online("children_errors").get_records(self._fetch("children_errors"))
+        return found
+
+    def get_waiting_reason(self) -> dict[str, Any]:
+        """Why it waits: `reason`, and under `details` what each active manager says to it."""
+        return self._online("waiting_reason").get_waiting_reason(self.id)
+
+    # --- how ------------------------------------------------------------------------------------------------------
+
+    def _plain(self, name: str) -> Any:
+        value = getattr(self._document, name, msgspec.UNSET)
+        if not sent(value):
+            raise AttributeError(f"{name} was not asked for when this record was fetched")
+        return value
+
+    def _sent_or_fetched(self, name: str, endpoint: str) -> Any:
+        value = getattr(self._document, name)
+        return value if sent(value) else self._fetch(endpoint)
+
+    def _online(self, what: str) -> PortalClient:
+        if self._client is None:
+            raise Offline(f"{what} of record {self.id} was not kept, and there is no client to fetch it with")
+        return self._client
+
+    def _fetch(self, endpoint: str, **path: Any) -> Any:
+        row = rows(self._kind)[endpoint]
+        return self._online(endpoint).connection.ask(row, record_id=self.id, **path)
+
+    def _molecule(self, role: str) -> Any:
+        document = getattr(self._document, role)
+        if sent(document):
+            return None if document is None else to_qcelemental(value_of(document))
+        molecule_id = self._plain(f"{role}_id")
+        return None if molecule_id is None else self._online(role).get_molecules(molecule_id)
+
+    def _child_ids(self, child: ChildRole) -> list[int]:
+        ids = getattr(self._document, child.key)
+        found: list[int] = ids if sent(ids) else self._fetch(f"children/{child.name}")
+        return found
+
+    def _children(self, child: ChildRole) -> list[BaseRecord]:
+        found: list[BaseRecord] = self._online(child.name).get(child.kind, self._child_ids(child))
+        return found
+
+    def _wavefunction(self) -> Any:
+        document = self._document.wavefunction  # type: ignore[attr-defined]
+        if not sent(document):
+            document = self._fetch("wavefunction")
+        if document is None:
+            return None
+        packed, compression = document.data, document.compression_type
+        if not sent(packed):
+            packed, compression = self._fetch("wavefunction_data")
+        from qcelemental.models.results import WavefunctionProperties
+
+        return WavefunctionProperties(**wire.decompress(packed.data, compression))
+
+    def _repr_html_(self) -> str:
+        lines = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in self._facts())
+        return f"<table><caption>{escape(type(self).__name__)} {self.id}</caption>{lines}</table>"
+
+    def _facts(self) -> list[tuple[str, str]]:
+        """What a person wants to see at a glance."""
+        facts = [("status", self.status.value)]
+        facts += [(name, str(value)) for name, value in _asked(self._kind, self.specification) if value]
+        energy = (self.properties or {}).get("return_energy")
+        facts += [("energy", f"{energy:.10f} Eh")] if isinstance(energy, float) else []
+        facts += [("manager", self.manager_name)] if self.manager_name else []
+        facts += [(name, f"{moment:%Y-%m-%d %H:%M:%S %Z}") for name, moment in self._times()]
+        return facts
+
+    def _times(self) -> tuple[tuple[str, datetime], ...]:
+        return ("created", self.created_on), ("modified", self.modified_on)
+
+
+class SinglepointRecord(BaseRecord):
+    """One molecule, one program, one method."""
+
+    molecule_id: int
+    molecule: Molecule
+    wavefunction: WavefunctionProperties | None
+
+    @property
+    def return_result(self) -> Any:
+        """What the driver asks for: energy (Hartree), gradient (Hartree/Bohr), Hessian (Hartree/Bohr²) or properties,
+        arrays as flat lists; None until the record is complete."""
+        return (self.properties or {}).get("return_result")
+
+    def to_qcschema_result(self) -> AtomicResult:
+        """The record as QCSchema has it.
+
+        Raises:
+            RuntimeError: it is not complete.
+        """
+        from qchive.client.qcschema import atomic_result
+
+        return atomic_result(self)
+
+
+class OptimizationRecord(BaseRecord):
+    """A geometry optimization."""
+
+    initial_molecule_id: int
+    initial_molecule: Molecule
+    final_molecule_id: int | None
+    final_molecule: Molecule | None
+    energies: list[float] | None
+    """One for each step, in Hartree."""
+    trajectory: list[SinglepointRecord]
+
+    def trajectory_element(self, index: int) -> SinglepointRecord:
+        """One step of the path; negative numbers count from its end. The others are not fetched."""
+        if "trajectory" in self.__dict__:
+            return self.trajectory[index]
+        child = self._kind.children[0]
+        step: SinglepointRecord = self._online("trajectory").get(child.kind, self._child_ids(child)[index])
+        return step
+
+    def to_qcschema_result(self) -> OptimizationResult:
+        """The record as QCSchema has it, with its trajectory.
+
+        Raises:
+            RuntimeError: it is not complete.
+        """
+        from qchive.client.qcschema import optimization_result
+
+        return optimization_result(self)
+
+
+CLASSES: dict[str, type[BaseRecord]] = {"singlepoint": SinglepointRecord, "optimization": OptimizationRecord}
+"""Record types with methods of their own; all others get a class with what their kind declares."""
+
+
+def as_record(document: records.Record, client: PortalClient | None) -> BaseRecord:
+    """The record of the class that its type has."""
+    return _class(document.record_type)(document, client)
+
+
+@cache
+def _class(record_type: str) -> type[BaseRecord]:
+    own = CLASSES.get(record_type)
+    return own or type(f"{record_type.title()}Record", (BaseRecord,), {"__doc__": f"A {record_type} record."})
+
+
+def kind_of(record_type: str) -> Kind:
+    """The kind of a record, also of one that only the server knows: it has what all records have."""
+    return KINDS.get(record_type) or _foreign(record_type)
+
+
+@cache
+def _foreign(record_type: str) -> Kind:
+    def impossible(*_: Any) -> Any:
+        raise NotImplementedError(f"this version of QCHive cannot compute a {record_type}")
+
+    return Kind(
+        name=record_type,
+        specification=dict,  # type: ignore[arg-type]
+        inputs=Inputs("inputs", Any, impossible),
+        facets=lambda spec: Facets(str(spec.get("program", ""))),
+        filters={},
+        programs=impossible,
+        task=impossible,
+        outcome=impossible,
+        molecules=(),
+    )
+
+
+@cache
+def rows(kind: Kind) -> dict[str, Endpoint]:
+    """The endpoints of a kind by verb; its lists of children as `children/<name>`."""
+    found: dict[str, Endpoint] = {}
+    for row in records.for_kind(kind):
+        verb = row.name.removeprefix("records.")
+        found[f"children/{row.path.rpartition('/')[2]}" if verb == "children" else verb] = row
+    return found
+
+
+def _asked(kind: Kind, specification: Any) -> Sequence[tuple[str, Any]]:
+    facets = kind.facets(specification)
+    inner = facets.qc_program if facets.qc_program != facets.program else None
+    return (
+        ("program", facets.program),
+        ("computed with", inner),
+        ("driver", facets.driver),
+        ("method", facets.method),
+        ("basis", facets.basis),
+    )
