@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from qchive.errors import ChildKeepsDying
-from qchive.processes import Backoff, Child, Supervisor
+from qchive.processes import Backoff, Child, Supervised, Supervisor
 
 SOURCE = Path(__file__).parents[2] / "src"
 SOON = Backoff(first=0.01, most=0.02, limit=3)
@@ -38,7 +38,7 @@ def python(name: str, code: str, folder: Path, **options: object) -> Child:
     return Child(name, [sys.executable, "-c", code], log=folder / f"{name}.log", **options)  # type: ignore[arg-type]
 
 
-def said(child: Child, word: str) -> None:
+def said(child: Supervised, word: str) -> None:
     """Wait until the child's log has that word."""
     deadline = threading.Event()
     for _ in range(1000):
@@ -82,8 +82,7 @@ def test_a_child_inherits_the_descriptors_it_is_given_and_no_other(tmp_path: Pat
 
 
 def test_a_child_starts_with_the_signals_a_program_expects(tmp_path: Path) -> None:
-    child = python("one", "print(open('/proc/self/status').read())", tmp_path)
-    child = Child("status", ["cat", "/proc/self/status"], log=child.log)
+    child = Child("status", ["cat", "/proc/self/status"], log=tmp_path / "log")
     child.start()
     assert child.wait(10) == 0
     status = dict(line.split(":\t", 1) for line in child.log.read_text().splitlines() if ":\t" in line)
@@ -161,11 +160,14 @@ def test_a_child_that_keeps_dying_ends_the_supervision_with_its_log(tmp_path: Pa
 def test_a_supervision_in_the_background_keeps_its_problem(tmp_path: Path) -> None:
     given_up = threading.Event()
     exits: list[int] = []
-    supervisor = Supervisor(
-        [python("broken", "raise SystemExit(3)", tmp_path)],
-        on_exit=lambda _, code: (exits.append(code), len(exits) == 2 and given_up.set()),
-        backoff=Backoff(first=0.01, limit=1),
-    )
+
+    def on_exit(_: object, code: int) -> None:
+        exits.append(code)
+        if len(exits) == 2:
+            given_up.set()
+
+    child = python("broken", "raise SystemExit(3)", tmp_path)
+    supervisor = Supervisor([child], on_exit=on_exit, backoff=Backoff(first=0.01, limit=1))
     supervisor.start()
     supervisor.watch()
     assert given_up.wait(10)
@@ -243,3 +245,31 @@ def test_a_log_grown_large_is_set_aside(tmp_path: Path) -> None:
     assert child.wait(10) == 0
     assert child.log.read_text() == "new\n"
     assert (tmp_path / "one.log.1").stat().st_size == 30_000_000
+
+
+def test_a_killed_postgresql_is_started_again_with_what_was_confirmed(
+    open_folder: Path, ends: list[Supervisor]
+) -> None:
+    import psycopg
+
+    from qchive.db.embedded import EmbeddedPostgres
+
+    database = EmbeddedPostgres(open_folder, settings={"fsync": "off"})
+    supervisor = Supervisor([database], backoff=SOON)
+    ends.append(supervisor)
+    supervisor.start()
+    supervisor.watch()
+    with psycopg.connect(database.dsn) as connection:
+        connection.execute("CREATE TABLE thing AS SELECT 1 AS id")
+    first = database.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    said(database, "automatic recovery in progress")
+    for _ in range(1000):
+        try:
+            with psycopg.connect(database.dsn) as connection:
+                assert connection.execute("SELECT id FROM thing").fetchone() == (1,)
+            break
+        except psycopg.OperationalError:
+            threading.Event().wait(0.01)
+    assert database.pid not in (None, first)
