@@ -84,3 +84,12 @@ def database(databases: Databases) -> Iterator[str]:
     """The conninfo of an empty database of its own."""
     with databases.fresh() as conninfo:
         yield conninfo
+
+
+@pytest.fixture
+def archive(databases: Databases) -> Iterator[Any]:
+    """A server of ours on a fresh database, with default settings: `archive.address`, `archive.conninfo`."""
+    from tests.archive import prepared, running
+
+    with prepared(databases) as conninfo, running(conninfo) as server:
+        yield server

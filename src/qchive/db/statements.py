@@ -28,28 +28,28 @@ def names() -> list[str]:
     return sorted(f"{noun.name}/{f.name.removesuffix('.sql')}" for noun in root.iterdir() for f in noun.iterdir())
 
 
-async def rows(conn: Connection, name: str, row: type[Row], **params: Any) -> list[Row]:
+async def rows(conn: Connection, name: str, row: type[Row], /, **params: Any) -> list[Row]:
     """All rows of a statement, each as a `row`."""
     async with conn.cursor(binary=True, row_factory=class_row(row)) as cur:
         await cur.execute(statement(name), params)
         return await cur.fetchall()
 
 
-async def tuples(conn: Connection, name: str, **params: Any) -> list[tuple[Any, ...]]:
+async def tuples(conn: Connection, name: str, /, **params: Any) -> list[tuple[Any, ...]]:
     """All rows of a statement, as tuples."""
     async with conn.cursor(binary=True, row_factory=tuple_row) as cur:
         await cur.execute(statement(name), params)
         return await cur.fetchall()
 
 
-async def column(conn: Connection, name: str, **params: Any) -> list[Any]:
+async def column(conn: Connection, name: str, /, **params: Any) -> list[Any]:
     """The first column of a statement's rows."""
     async with conn.cursor(binary=True, row_factory=scalar_row) as cur:
         await cur.execute(statement(name), params)
         return await cur.fetchall()
 
 
-async def execute(conn: Connection, name: str, **params: Any) -> int:
+async def execute(conn: Connection, name: str, /, **params: Any) -> int:
     """Run a statement that answers nothing; how many rows it touched."""
     async with conn.cursor() as cur:
         await cur.execute(statement(name), params)

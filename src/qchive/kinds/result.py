@@ -60,7 +60,7 @@ class AtomicResult(msgspec.Struct):
     protocols: dict[str, Any] = {}
     extras: dict[str, Any] | None = None
     wavefunction: dict[str, Any] | None = None
-    native_files: dict[str, str | bytes] | None = None
+    native_files: dict[str, Any] | None = None
     stdout: str | None = None
     stderr: str | None = None
     error: dict[str, Any] | None = None

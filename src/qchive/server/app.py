@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from qchive.api import endpoints
 from qchive.db.pool import Database
-from qchive.errors import QCHiveError, UnknownKind
+from qchive.errors import UnknownKind
 from qchive.kinds import KINDS, Kind
 from qchive.server import page, presence
 from qchive.server.bind import Identify, nobody, on_error, refusal, routes
@@ -49,7 +49,7 @@ def create_app(
     app = Starlette(
         routes=[*page.ROUTES, *routes(rows, handlers(rows), identify), *_unknown_kinds()],
         lifespan=lifespan,
-        exception_handlers={QCHiveError: on_error, HTTPException: on_error, Exception: on_error},
+        exception_handlers={HTTPException: on_error},
     )
     app.router.redirect_slashes = False
     app.state.settings = settings

@@ -58,6 +58,8 @@ def _route(path: str, by_method: Mapping[str, Endpoint], handlers: Mapping[str, 
             return Response(status_code=499)
         except Unavailable as error:
             return _unavailable(request, error)
+        except Exception as error:
+            return await on_error(request, error)
 
     return Route(path, serve, methods=list(by_method))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from qchive.server.app import create_app
@@ -27,8 +28,13 @@ def serve(conninfo: str, settings: Settings, listening: socket.socket | None = N
         NotLoopback: the address could be reached from other machines.
     """
     settings.check()
-    config = uvicorn.Config(
-        create_app(conninfo, settings),
+    uvicorn.Server(config(create_app(conninfo, settings), settings)).run(sockets=[listening] if listening else None)
+
+
+def config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """How the HTTP server is run."""
+    return uvicorn.Config(
+        app,
         host=settings.host,
         port=settings.port,
         http=_Protocol,
@@ -40,4 +46,3 @@ def serve(conninfo: str, settings: Settings, listening: socket.socket | None = N
         timeout_graceful_shutdown=20,
         server_header=False,
     )
-    uvicorn.Server(config).run(sockets=[listening] if listening else None)
