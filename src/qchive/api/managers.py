@@ -98,6 +98,8 @@ class ManagerUpdate(Body, kw_only=True):
     total_cpu_hours: float
     running: list[Id] | None = None
     """Task ids being run just now. Optional, ours: when given, the answer says which of them to stop."""
+    lost: bool = False
+    """With `inactive`, ours: the manager did not leave in good order, so its attempts count as lost."""
 
 
 class Heartbeat(msgspec.Struct, kw_only=True):

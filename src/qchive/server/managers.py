@@ -73,7 +73,9 @@ async def update(ctx: Context, body: ManagerUpdate, name: str) -> Heartbeat | No
         )
         if not found:
             raise ManagerRefused(f"Cannot update resource stats for manager {name} - does not exist")
-        if not active:
+        if not active and body.lost:
+            await losing.lose(conn, found, ctx.settings.max_losses)
+        elif not active:
             await losing.hand_back(conn, found)
         if body.running is None:
             return None

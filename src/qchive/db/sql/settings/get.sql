@@ -1,2 +1,0 @@
--- One fact about this archive.
-SELECT value FROM setting WHERE key = %(key)b

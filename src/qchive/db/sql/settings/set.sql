@@ -1,3 +1,0 @@
--- Keep one fact about this archive.
-INSERT INTO setting (key, value) VALUES (%(key)b, %(value)b::text::jsonb)
-ON CONFLICT (key) DO UPDATE SET value = excluded.value
