@@ -17,12 +17,13 @@ from qchive.molecule.sense import nuclear_charges
 GUESSES = 20_000
 """qcelemental tries all combinations of charges and spins that fragments could have. More than these are not tried."""
 
-_REFUSALS = (ValidationError, NotAnElementError, MoleculeFormatError)
+_REFUSALS = (ValidationError, NotAnElementError)
 _TAKEN = (
     "symbols", "masses", "mass_numbers", "real", "atom_labels", "connectivity", "fragments", "fragment_charges",
     "fragment_multiplicities", "molecular_charge", "molecular_multiplicity", "fix_symmetry",
 )  # fmt: skip
 _PUBCHEM = re.compile(r"^pubchem\s*:", re.IGNORECASE | re.MULTILINE)
+_ATOM = re.compile(r"[^\s,]+(?:[\s,]+[-+]?[\d.]+(?:[DdEe][-+]?\d+)?){3}")
 _ATOM_COUNT = re.compile(r"\s*(\d+)[ \t,]*(?:bohr|au|ang)?[ \t]*(?:\r?\n|$)", re.IGNORECASE)
 
 
@@ -44,7 +45,7 @@ def complete(body: Body, protons: list[int]) -> Body:
     try:
         record = from_schema(given, verbose=-1)
     except _REFUSALS as error:
-        raise InvalidMolecule(f"qcelemental refuses the molecule: {_first_line(error)}") from error
+        raise InvalidMolecule(f"qcelemental refuses the molecule: {_reason(error)}") from error
     made: dict[str, Any] = to_schema(record, dtype=2, np_out=False)
     for key in (*_TAKEN, "provenance"):
         setattr(body, key, made.get(key))
@@ -64,7 +65,9 @@ def from_text(text: str) -> dict[str, Any]:
     try:
         others, raw = from_string(text, enable_qm=False, return_processed=True, verbose=-1)
         if others or not raw.get("geom"):
-            raise InvalidMolecule("it holds no atoms with Cartesian coordinates; z-matrices and EFP are not read here")
+            raise InvalidMolecule(
+                "it is not one molecule with Cartesian coordinates; one for each file, and no z-matrices or EFP"
+            )
         if _too_many_guesses(
             raw.get("molecular_charge"),
             raw.get("molecular_multiplicity"),
@@ -74,8 +77,12 @@ def from_text(text: str) -> dict[str, Any]:
             raise InvalidMolecule("it has many fragments: give charge and multiplicity of each")
         efp = ("fragment_files", "hint_types", "geom_hints")
         record = from_arrays(**{k: v for k, v in raw.items() if k not in efp}, speclabel=True, verbose=-1)
+    except MoleculeFormatError as error:
+        raise InvalidMolecule(
+            f"it is not one molecule in XYZ or Psi4 format; the first line that looks wrong is {_odd_line(text)[:80]!r}"
+        ) from error
     except _REFUSALS as error:
-        raise InvalidMolecule(_first_line(error)) from error
+        raise InvalidMolecule(_reason(error)) from error
     made: dict[str, Any] = to_schema(record, dtype=2, np_out=False)
     made["geometry"] = rounded(made["geometry"], GEOMETRY_DIGITS)
     made["provenance"]["routine"] = "qcelemental.molparse.from_string"
@@ -90,11 +97,16 @@ def _check_count(text: str, nat: int) -> None:
         raise InvalidMolecule(f"the first line promises {count[1]} atoms, but there are {nat}")
 
 
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if isinstance(error, NotAnElementError):
-        return f"{lines[0] if lines else error.args} is not an element"
-    return ": ".join(lines[:2]) if isinstance(error, MoleculeFormatError) else lines[0]
+def _reason(error: Exception) -> str:
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))
+    return f"{first} is not an element" if isinstance(error, NotAnElementError) else first
+
+
+def _odd_line(text: str) -> str:
+    """The first line that an XYZ file would not have there; qcelemental says what is left over, not where it failed."""
+    lines = text.splitlines()
+    start = 2 if _ATOM_COUNT.match(text) else 0
+    return next((line for line in lines[start:] if line and not _ATOM.fullmatch(line)), lines[0])
 
 
 def _too_many_guesses(

@@ -146,11 +146,9 @@ def _document(body: Body) -> dict[str, Any]:
 
 
 def _optional(body: Body) -> dict[str, Any]:
-    keys: dict[str, Any] = {
-        "comment": body.comment,
-        "fix_symmetry": body.fix_symmetry,
-        "connectivity": body.connectivity,
-    }
+    keys: dict[str, Any] = {"comment": body.comment, "fix_symmetry": body.fix_symmetry}
+    if body.connectivity is not None:
+        keys["connectivity"] = [list(bond) for bond in body.connectivity]
     if not _default_isotopes(body):
         keys |= {"masses": body.masses, "mass_numbers": body.mass_numbers}
     if body.real is not None and not all(body.real):

@@ -164,7 +164,7 @@ def _check_spin(what: str, nuclei: list[int], charge: float, multiplicity: float
             f"multiplicity {multiplicity:g} means {multiplicity - 1:g} unpaired electrons, "
             f"but {what} has only {electrons:g} with charge {charge:+g}"
         )
-    if multiplicity % 2 == electrons % 2:
+    if float(multiplicity).is_integer() and multiplicity % 2 == electrons % 2:
         raise InvalidMolecule(
             f"charge {charge:+g} and multiplicity {multiplicity:g} do not fit {what}: "
             f"{electrons:g} electrons need an {'even' if electrons % 2 else 'odd'} multiplicity"
