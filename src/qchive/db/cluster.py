@@ -156,6 +156,8 @@ def _postmaster_by_ps(cluster: Path) -> Iterator[int]:
         pid = int((cluster / "postmaster.pid").read_text().split("\n", 1)[0])
     except (FileNotFoundError, ValueError):
         return
-    answer = subprocess.run(["ps", "-o", "stat=,command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    answer = subprocess.run(
+        ["ps", "-ww", "-o", "stat=", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
     if str(cluster) in answer.stdout and not answer.stdout.lstrip().startswith("Z"):
         yield pid
