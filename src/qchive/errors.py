@@ -27,6 +27,7 @@
         ├── WrongMajor            the data were written by another major version of PostgreSQL
         ├── DataInUse             another process works with this data folder
         ├── DataUnreachable       a data folder that the user PostgreSQL runs as cannot use
+        ├── PortInUse             somebody else listens where we were to listen
         └── ChildKeepsDying       a process of ours that dies again and again
 
 The reply carries `msg`, `code` and the fields; our client raises the class the server raised. `msg` is what the
@@ -216,6 +217,12 @@ class DataUnreachable(LocalProblem):
     """A data folder that the user PostgreSQL runs as cannot enter or does not own."""
 
     code = "data_unreachable"
+
+
+class PortInUse(LocalProblem):
+    """Somebody else listens where we were to listen."""
+
+    code = "port_in_use"
 
 
 class ChildKeepsDying(LocalProblem):

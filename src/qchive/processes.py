@@ -173,6 +173,17 @@ class Supervisor:
             self.stop()
             raise
 
+    def add(self, child: Supervised) -> None:
+        """Start one more child and look after it; it ends before the others."""
+        self.children = (*self.children, child)
+        self._lives[id(child)] = _Life()
+        self._start(child)
+
+    def join(self) -> None:
+        """Wait until the supervision by `watch` ends: it was asked to stop, or given up."""
+        while self._watcher is not None and self._watcher.is_alive():
+            self._watcher.join(3600.0)
+
     def run_forever(self) -> None:
         """Restart children that die, until `ask_to_stop`. Raises what keeps a child from running in the end.
 

@@ -1,0 +1,30 @@
+"""The `qchive` command. Each group of commands is a module; what is slow to import is imported when it is needed."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from qchive.cli import serving
+
+app = typer.Typer(
+    name="qchive",
+    help="An archive that runs quantum chemistry.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+serving.add_to(app)
+
+
+def main() -> None:
+    """Run the command line; what QCHive refuses is said in a sentence, without a traceback."""
+    from qchive.errors import QCHiveError
+
+    try:
+        app()
+    except QCHiveError as error:
+        typer.secho(f"qchive: {error}", fg="red", err=True)
+        sys.exit(1)

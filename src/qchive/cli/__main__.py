@@ -1,0 +1,5 @@
+"""`python -m qchive.cli` is `qchive`."""
+
+from qchive.cli import main
+
+main()

@@ -1,0 +1,163 @@
+"""Running an archive, whole or in parts: `up`, `server`, `upkeep`, `worker`."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from qchive.server.settings import Settings
+
+Database = Annotated[
+    str, typer.Option("--database-url", envvar="QCHIVE_DATABASE_URL", help="Where PostgreSQL is: postgresql://…")
+]
+SettingsText = Annotated[str, typer.Option("--settings", help="Server settings as JSON.", hidden=True)]
+Cores = Annotated[int, typer.Option(min=1, help="Threads of one computation.")]
+Memory = Annotated[float | None, typer.Option(min=0.1, help="GiB that one computation may use.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="Compute tag to take, the preferred first; default: all.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    group = "Running an archive"
+    for command in (up, server, upkeep, worker):
+        app.command(rich_help_panel=group)(command)
+
+
+def up(
+    data: Annotated[Path | None, typer.Option(help="Folder of the archive; default: your data folder.")] = None,
+    port: Annotated[int, typer.Option(help="Where to listen on 127.0.0.1; 0: any free port.")] = 7777,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes that compute; default: one per core.")] = None,
+    cores: Cores = 1,
+    memory: Memory = None,
+    tag: Tags = None,
+    database_url: Annotated[
+        str | None, typer.Option("--database-url", help="A PostgreSQL of yours instead of the embedded one.")
+    ] = None,
+) -> None:
+    """Start a whole archive on this machine: database, server, upkeep and a worker. Ctrl-C ends it."""
+    from qchive.db.folder import default_data
+    from qchive.local import Local
+
+    stop = {signal.SIGINT, signal.SIGTERM}
+    # From here to the end a signal ends the archive in order, not in the middle of something.
+    signal.pthread_sigmask(signal.SIG_BLOCK, stop)
+    archive = Local(
+        data or default_data(),
+        port=port,
+        workers=workers,
+        cores_per_worker=cores,
+        memory_per_worker=memory,
+        tags=tag or ["*"],
+        database_url=database_url,
+    )
+    try:
+        _announce(archive.address, archive.data)
+        _run_until_signal(archive, stop)
+    finally:
+        typer.echo("Ending …")
+        archive.stop()
+
+
+def _announce(address: str, data: Path) -> None:
+    from rich.console import Console
+
+    console = Console()
+    console.print(f"[bold green]The archive is up[/] at [link={address}]{address}[/link]")
+    console.print(f"  data and logs   {data}", highlight=False)
+    console.print(f"  from Python     [cyan]qchive.PortalClient({address!r})[/]", highlight=False)
+    console.print(f"  API, to try     {address}/api/docs", highlight=False)
+    console.print("Ctrl-C ends it; nothing that was confirmed is lost.")
+
+
+def _run_until_signal(archive: object, stop: set[signal.Signals]) -> None:
+    from qchive.local import Local
+
+    assert isinstance(archive, Local)
+    assert archive.supervisor is not None
+    supervisor = archive.supervisor
+    for number in stop:
+        signal.signal(number, lambda *_: supervisor.ask_to_stop())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, stop)
+    supervisor.join()
+    if supervisor.problem is not None:
+        raise supervisor.problem
+
+
+def server(
+    database_url: Database,
+    host: Annotated[str, typer.Option(help="Where to listen; only this machine until there are accounts.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option()] = 7777,
+    settings: SettingsText = "{}",
+    fd: Annotated[int | None, typer.Option(help="A socket that listens already.", hidden=True)] = None,
+) -> None:
+    """Run one server process for an archive's database."""
+    from qchive.db.migrate import migrate
+    from qchive.server.run import serve
+
+    _log()
+    chosen = _settings(settings)
+    if fd is None:
+        chosen.host, chosen.port = host, port
+    chosen.check()
+    migrate(database_url)
+    serve(database_url, chosen, socket.socket(fileno=fd) if fd is not None else None)
+
+
+def upkeep(database_url: Database, settings: SettingsText = "{}") -> None:
+    """Run the loops that keep an archive going: rescue of lost work. Any number may run, one leads."""
+    from qchive.db.migrate import migrate
+    from qchive.server.upkeep.run import keep_up
+
+    _log()
+    migrate(database_url)
+    keep_up(database_url, _settings(settings))
+
+
+def worker(
+    address: Annotated[str, typer.Argument(help="The server's address.")] = "http://127.0.0.1:7777",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that compute; default: one per core.")] = None,
+    cores: Cores = 1,
+    memory: Memory = None,
+    wall_time: Annotated[float | None, typer.Option(help="Seconds that one computation may take.")] = None,
+    tag: Tags = None,
+    cluster: Annotated[str, typer.Option(help="First part of the worker's name.")] = "worker",
+    spool: Annotated[Path | None, typer.Option(help="Where results wait until the server has confirmed them.")] = None,
+) -> None:
+    """Claim tasks from a server, run them with the programs installed here, and return the results."""
+    from qchive.worker import loop
+    from qchive.worker.settings import settings_from
+
+    _log()
+    raise typer.Exit(
+        loop.run(
+            settings_from(
+                address=address,
+                workers=workers,
+                cores_per_worker=cores,
+                memory_per_worker=memory,
+                wall_time=wall_time,
+                tags=tag,
+                cluster=cluster,
+                spool=spool,
+            )
+        )
+    )
+
+
+def _settings(text: str) -> Settings:
+    import msgspec
+
+    from qchive.server.settings import Settings
+
+    return msgspec.json.decode(text, type=Settings)
+
+
+def _log() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
