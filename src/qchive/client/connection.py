@@ -189,11 +189,11 @@ def parameters(query: Any) -> dict[str, list[str]]:
     return {k: [str(v).lower() if isinstance(v, bool) else str(v) for v in values] for k, values in given.items()}
 
 
-def _multipart(body: Any, files: Mapping[str, bytes], encoding: str) -> list[tuple[str, tuple[str | None, bytes, str]]]:
-    parts: list[tuple[str, tuple[str | None, bytes, str]]] = [
+def _multipart(body: Any, files: Mapping[str, bytes], encoding: str) -> list[tuple[str, tuple[str, bytes, str]]]:
+    parts: list[tuple[str, tuple[str, bytes, str]]] = [
         ("files", (name, content, "application/octet-stream")) for name, content in files.items()
     ]
-    return [*parts, ("body_data", (None, wire.encode(body, encoding), encoding))]
+    return [*parts, ("body_data", ("body_data", wire.encode(body, encoding), encoding))]
 
 
 def _decoded(response: httpx.Response, kind: Any) -> Any:

@@ -49,7 +49,7 @@ class ManagerCalls(Session):
     def query_active_managers(self, compute_tag: str | Iterable[str], programs: Any) -> list[str]:
         """Names of active managers that would run a task of this tag that needs these programs (names, or a mapping
         of name → versions)."""
-        wanted = dict(programs) if isinstance(programs, Mapping) else {name: None for name in as_list(programs)}
+        wanted = dict(programs) if isinstance(programs, Mapping) else {name: [] for name in as_list(programs)}
         body = without_nothing(managers.ActiveQuery(programs=wanted, compute_tag=as_list(compute_tag)))
         names: list[str] = self.connection.ask(managers.QUERY_ACTIVE, body=body)
         return names

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from qcelemental.models import AtomicResult, OptimizationResult
-from qcelemental.models.results import AtomicResultProperties
+from qcelemental.models import AtomicResult, AtomicResultProperties, OptimizationResult, WavefunctionProperties
 
 from qchive.status import RecordStatusEnum
 
@@ -47,6 +46,14 @@ def optimization_result(record: OptimizationRecord) -> OptimizationResult:
         trajectory=[atomic_result(step) for step in record.trajectory],
         energies=record.energies,
     )
+
+
+def wavefunction(stored: dict[str, Any]) -> WavefunctionProperties:
+    """A stored wavefunction as the schema has it."""
+    basis = stored.get("basis") or {}
+    # Writers name the schema of the basis differently, and each reader takes its own name only.
+    unnamed = {k: v for k, v in basis.items() if k not in ("schema_name", "schema_version")}
+    return WavefunctionProperties(**{**stored, "basis": unnamed})
 
 
 def _common(record: BaseRecord, **extras: Any) -> dict[str, Any]:

@@ -23,8 +23,7 @@ from qchive.molecule import to_qcelemental
 from qchive.status import RecordStatusEnum
 
 if TYPE_CHECKING:
-    from qcelemental.models import AtomicResult, Molecule, OptimizationResult
-    from qcelemental.models.results import WavefunctionProperties
+    from qcelemental.models import AtomicResult, Molecule, OptimizationResult, WavefunctionProperties
 
     from qchive.client.portal import PortalClient
 
@@ -244,9 +243,9 @@ class BaseRecord:
         packed, compression = document.data, document.compression_type
         if not sent(packed):
             packed, compression = self._fetch("wavefunction_data")
-        from qcelemental.models.results import WavefunctionProperties
+        from qchive.client.qcschema import wavefunction
 
-        return WavefunctionProperties(**wire.decompress(packed.data, compression))
+        return wavefunction(wire.decompress(packed.data, compression))
 
     def _repr_html_(self) -> str:
         lines = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in self._facts())
