@@ -190,7 +190,7 @@ class Supervisor:
         ChildKeepsDying carries the last lines of its log.
         """
         while True:
-            dues = [life.due for life in self._lives.values() if life.due is not None]
+            dues = [life.due for life in list(self._lives.values()) if life.due is not None]
             try:
                 event = self._events.get(timeout=max(0.0, min(dues) - time.monotonic()) if dues else None)
             except queue.Empty:

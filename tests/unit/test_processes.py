@@ -134,6 +134,23 @@ def test_a_killed_child_is_reported_and_started_again(tmp_path: Path, ends: list
     assert two.pid == neighbour
 
 
+def test_a_child_added_later_is_looked_after_as_well(tmp_path: Path, ends: list[Supervisor]) -> None:
+    supervisor = Supervisor([], backoff=SOON)
+    ends.append(supervisor)
+    supervisor.start()
+    supervisor.watch()
+    late = python("late", SLEEPER, tmp_path)
+    supervisor.add(late)
+    said(late, "up")
+    assert late.pid is not None
+    os.kill(late.pid, signal.SIGKILL)
+    said(late, "up\nup")
+    supervisor.ask_to_stop()
+    supervisor.join()
+    supervisor.stop()
+    assert late.pid is None
+
+
 def test_children_end_in_the_reverse_order(tmp_path: Path) -> None:
     log = tmp_path / "log"
     code = "import signal, sys; print('up', flush=True); signal.sigwait([signal.SIGTERM]); print('{}', flush=True)"

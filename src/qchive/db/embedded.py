@@ -115,17 +115,24 @@ class EmbeddedPostgres:
 
     def stop(self, timeout: float = 60.0) -> None:
         """End the server: everybody is disconnected, everything is written; by force after `timeout` seconds."""
-        if self._process is not None:
-            # A fast shutdown, an immediate one, none at all: what was confirmed survives each of them.
-            for number, patience in ((signal.SIGINT, timeout), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0)):
-                if self._process.poll() is None:
-                    self._process.send_signal(number)
-                    self.wait(patience)
+        try:
+            if self._process is not None:
+                self._end(self._process, timeout)
+        finally:
             self._process = None
-        if self._socket_folder is not None:
-            self.folder.remove_socket_folder()
-            self._socket_folder = None
-        self._lock.release()
+            if self._socket_folder is not None:
+                self.folder.remove_socket_folder()
+                self._socket_folder = None
+            self._lock.release()
+
+    def _end(self, process: subprocess.Popen[bytes], timeout: float) -> None:
+        # A fast shutdown, an immediate one, none at all: what was confirmed survives each of them.
+        for number, patience in ((signal.SIGINT, timeout), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0)):
+            if process.poll() is None:
+                process.send_signal(number)
+                self.wait(patience)
+        if process.returncode != 0:  # a killed postmaster leaves busy servers behind
+            cluster.end_leftovers(self.folder)
 
     def _choose(self, account: Account | None) -> Binaries:
         """The first binaries of the right version that PostgreSQL's user can run, as they are or copied."""
