@@ -135,7 +135,9 @@ ACTIONS: dict[str, Action] = {
     )
 }
 
-BY_TARGET: dict[Status, Action] = {ACTIONS[n].target or S.waiting: ACTIONS[n] for n in ("reset", "cancel", "invalidate")}
+BY_TARGET: dict[Status, Action] = {
+    target: ACTIONS[n] for n in ("reset", "cancel", "invalidate") if (target := ACTIONS[n].target)
+}
 """What asking for a status means (`PATCH records`)."""
 
 BY_REVERT: dict[Status, Action] = {

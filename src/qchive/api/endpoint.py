@@ -73,10 +73,10 @@ def legacy(new: Any, old: Any, default: Any) -> Any:
 class Queue(Body, kw_only=True):
     """Where a task waits: its tag and priority, under their present or their older names."""
 
-    compute_tag: Text | None | UnsetType = UNSET
-    compute_priority: int | str | None | UnsetType = UNSET
-    tag: Text | None | UnsetType = UNSET
-    priority: int | str | None | UnsetType = UNSET
+    compute_tag: Text | UnsetType | None = UNSET
+    compute_priority: int | str | UnsetType | None = UNSET
+    tag: Text | UnsetType | None = UNSET
+    priority: int | str | UnsetType | None = UNSET
 
     @property
     def queue_tag(self) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -71,19 +71,19 @@ class Record(msgspec.Struct, kw_only=True):
     record_type: str
     is_service: bool | UnsetType = UNSET
     status: RecordStatusEnum | UnsetType = UNSET
-    manager_name: str | None | UnsetType = UNSET
-    properties: Json | None | UnsetType = UNSET
-    extras: Json | None | UnsetType = UNSET
+    manager_name: str | UnsetType | None = UNSET
+    properties: Json | UnsetType | None = UNSET
+    extras: Json | UnsetType | None = UNSET
     created_on: datetime | UnsetType = UNSET
     modified_on: datetime | UnsetType = UNSET
-    owner_user: str | None | UnsetType = UNSET
-    creator_user: str | None | UnsetType = UNSET
+    owner_user: str | UnsetType | None = UNSET
+    creator_user: str | UnsetType | None = UNSET
     specification: Json | UnsetType = UNSET
     compute_history: list[ComputeHistory] | UnsetType = UNSET
-    task: RecordTask | None | UnsetType = UNSET
-    service: Json | None | UnsetType = UNSET
+    task: RecordTask | UnsetType | None = UNSET
+    service: Json | UnsetType | None = UNSET
     comments: list[RecordComment] | UnsetType = UNSET
-    native_files: dict[str, NativeFile] | None | UnsetType = UNSET
+    native_files: dict[str, NativeFile] | UnsetType | None = UNSET
 
 
 COLUMNS = (
@@ -125,7 +125,8 @@ def record_type(kind: Kind) -> type[Record]:
     fields += [(child.key, list[int] | UnsetType, UNSET) for child in kind.children]
     if kind.has_wavefunction:
         fields.append(("wavefunction", Wavefunction | None | UnsetType, UNSET))
-    return msgspec.defstruct(f"{kind.name.title()}Record", fields, bases=(Record,), kw_only=True)
+    made = msgspec.defstruct(f"{kind.name.title()}Record", fields, bases=(Record,), kw_only=True)
+    return cast(type[Record], made)
 
 
 # --- what can be asked -------------------------------------------------------------------------------------------
@@ -146,7 +147,8 @@ class Add(Queue, kw_only=True):
 def add_type(kind: Kind) -> type[Add]:
     """The request that adds records of one kind."""
     fields = [("specification", kind.specification), (kind.inputs.field, list[kind.inputs.element])]  # type: ignore[name-defined]
-    return msgspec.defstruct(f"{kind.name.title()}Add", fields, bases=(Add,), kw_only=True, forbid_unknown_fields=True)
+    made = msgspec.defstruct(f"{kind.name.title()}Add", fields, bases=(Add,), kw_only=True)
+    return cast(type[Add], made)
 
 
 class RecordQuery(Page, kw_only=True):
@@ -175,9 +177,8 @@ def query_type(kind: Kind) -> type[RecordQuery]:
     fields: list[Any] = [(name, list[Text | None] | None, None) for name in kind.filters]
     fields += [(f"{role}_id", list[Id] | None, None) for role in kind.molecules]
     fields.append(("keywords", list[dict[str, Any]] | None, None))
-    return msgspec.defstruct(
-        f"{kind.name.title()}Query", fields, bases=(RecordQuery,), kw_only=True, forbid_unknown_fields=True
-    )
+    made = msgspec.defstruct(f"{kind.name.title()}Query", fields, bases=(RecordQuery,), kw_only=True)
+    return cast(type[RecordQuery], made)
 
 
 class RecordModify(Queue, kw_only=True):
@@ -300,5 +301,8 @@ def for_kind(kind: Kind) -> tuple[Endpoint, ...]:
     if kind.has_wavefunction:
         rows.append(read("wavefunction", one + "/wavefunction", Wavefunction | None, "Whether one is stored."))
         rows.append(read("wavefunction_data", one + "/wavefunction/data", tuple[Bytes, str], "It, compressed."))
-    rows += [read("children", f"{one}/{c.name}", list[int], f"Ids of the {c.name}, in order.", role=c.name) for c in kind.children]
+    rows += [
+        read("children", f"{one}/{c.name}", list[int], f"Ids of the {c.name}, in order.", role=c.name)
+        for c in kind.children
+    ]
     return tuple(rows)

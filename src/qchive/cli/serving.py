@@ -19,7 +19,9 @@ Database = Annotated[
 SettingsText = Annotated[str, typer.Option("--settings", help="Server settings as JSON.", hidden=True)]
 Cores = Annotated[int, typer.Option(min=1, help="Threads of one computation.")]
 Memory = Annotated[float | None, typer.Option(min=0.1, help="GiB that one computation may use.")]
-Tags = Annotated[list[str] | None, typer.Option("--tag", help="Compute tag to take, the preferred first; default: all.")]
+Tags = Annotated[
+    list[str] | None, typer.Option("--tag", help="Compute tag to take, the preferred first; default: all.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -91,7 +93,9 @@ def _run_until_signal(archive: object, stop: set[signal.Signals]) -> None:
 
 def server(
     database_url: Database,
-    host: Annotated[str, typer.Option(help="Where to listen; only this machine until there are accounts.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Where to listen; only this machine until there are accounts.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option()] = 7777,
     settings: SettingsText = "{}",
     fd: Annotated[int | None, typer.Option(help="A socket that listens already.", hidden=True)] = None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import LiteralString, cast
 
 import psycopg
 
@@ -55,5 +54,5 @@ def _version(conn: psycopg.Connection[tuple[object, ...]]) -> int:
     return int(str(found[0])) if found else 0
 
 
-def _text(name: str) -> LiteralString:
-    return cast(LiteralString, files("qchive.db").joinpath(name).read_text())
+def _text(name: str) -> bytes:
+    return files("qchive.db").joinpath(name).read_bytes()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
-from typing import Any, LiteralString, TypeVar, cast
+from typing import Any, LiteralString, TypeVar
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row, scalar_row, tuple_row
@@ -19,7 +19,7 @@ Connection = AsyncConnection[Any]
 @cache
 def statement(name: str) -> LiteralString:
     """The text of one statement."""
-    return cast(LiteralString, files("qchive.db").joinpath("sql", f"{name}.sql").read_text())
+    return files("qchive.db").joinpath("sql", f"{name}.sql").read_text()  # type: ignore[return-value]
 
 
 def names() -> list[str]:
@@ -59,5 +59,5 @@ async def execute(conn: Connection, name: str, /, **params: Any) -> int:
 async def composed(conn: Connection, text: str, params: dict[str, Any]) -> list[Any]:
     """The first column of a statement that `where.py` composed."""
     async with conn.cursor(binary=True, row_factory=scalar_row) as cur:
-        await cur.execute(cast(LiteralString, text), params)
+        await cur.execute(text.encode(), params)
         return await cur.fetchall()

@@ -55,7 +55,8 @@ Composed = tuple[str, dict[str, Any]]
 
 def records(query: Any, kind: Kind | None, limit: int) -> Composed:
     """Ids of records that fit, newest first."""
-    clauses, params = [], {"limit": limit}
+    clauses: list[str] = []
+    params: dict[str, Any] = {"limit": limit}
     facets = kind.filters if kind else {}
     inner: list[str] = []
     for name, value in _given(query):
@@ -84,7 +85,8 @@ def records(query: Any, kind: Kind | None, limit: int) -> Composed:
 
 def molecules(query: Any, limit: int) -> Composed:
     """Ids of molecules that fit, newest first."""
-    clauses, params = [], {"limit": limit}
+    clauses: list[str] = []
+    params: dict[str, Any] = {"limit": limit}
     for name, value in _given(query):
         if name == "identifiers":
             for n, (key, wanted) in enumerate(value.items()):
@@ -98,7 +100,8 @@ def molecules(query: Any, limit: int) -> Composed:
 
 def managers(query: Any, limit: int) -> Composed:
     """Names of managers that fit, newest first."""
-    clauses, params = [], {"limit": limit}
+    clauses: list[str] = []
+    params: dict[str, Any] = {"limit": limit}
     for name, value in _given(query):
         clauses.append(_MANAGER[name].format(name))
         params[name] = _value(value)

@@ -8,7 +8,18 @@ from typing import Any
 import msgspec
 
 from qchive.kinds import result as returned
-from qchive.kinds.kind import Child, ChildRole, Facets, Kind, Outcome, Part, ResultRefused, Task, TaskInput, one_molecule
+from qchive.kinds.kind import (
+    Child,
+    ChildRole,
+    Facets,
+    Kind,
+    Outcome,
+    Part,
+    ResultRefused,
+    Task,
+    TaskInput,
+    one_molecule,
+)
 from qchive.kinds.singlepoint import (
     Name,
     QCSpecification,

@@ -62,7 +62,9 @@ def _demands(kind: Kind, body: Add) -> dict[str, str]:
         try:
             demands[name.lower()] = str(SpecifierSet(text))
         except InvalidSpecifier as e:
-            raise InvalidSpecification(f"{text!r} for {name} is no version specifier: write for instance >=2.14,<3") from e
+            raise InvalidSpecification(
+                f"{text!r} for {name} is no version specifier: write for instance >=2.14,<3"
+            ) from e
     return demands
 
 
@@ -77,9 +79,7 @@ async def _place(
         raise MoleculesMissing(f"Molecules with these ids do not exist: {shown}. Nothing was added.")
     fresh = iter((await molecules.ensure(conn, given)).ids)
     return [
-        tuple(
-            p if isinstance(p.molecule, int) else msgspec.structs.replace(p, molecule=next(fresh)) for p in group
-        )
+        tuple(p if isinstance(p.molecule, int) else msgspec.structs.replace(p, molecule=next(fresh)) for p in group)
         for group in parts
     ]
 
@@ -108,7 +108,9 @@ async def _add(
         if not body.find_existing or identity not in seen:
             inserted.append(position)
             seen.add(identity)
-    new = await _insert(conn, ctx, body, specification, [placed[i] for i in inserted], [identities[i] for i in inserted], demands)
+    new = await _insert(
+        conn, ctx, body, specification, [placed[i] for i in inserted], [identities[i] for i in inserted], demands
+    )
     at = dict(zip(inserted, new, strict=True))
     if body.find_existing:
         known |= {identities[i]: record_id for i, record_id in at.items()}

@@ -26,7 +26,9 @@ def handlers(rows: tuple[Endpoint, ...]) -> dict[str, Handler]:
 
 def _find(name: str) -> Handler:
     noun, verb = name.split(".")
-    found = [fn for room in ROOMS[noun] if (fn := vars(room).get(verb)) and getattr(fn, "__module__", "") == room.__name__]
+    found = [
+        fn for room in ROOMS[noun] if (fn := vars(room).get(verb)) and getattr(fn, "__module__", "") == room.__name__
+    ]
     if len(found) != 1:
         raise LookupError(f"{len(found)} handlers for {name}")
     return found[0]  # type: ignore[no-any-return]

@@ -27,9 +27,7 @@ async def lose(conn: Connection, worker_ids: Sequence[int], max_losses: int) -> 
 async def _release(conn: Connection, worker_ids: Sequence[int], *, outcome: str, loss: int, limit: int) -> int:
     ids = list(worker_ids)
     await statements.execute(conn, "managers/deactivate", ids=ids)
-    held = await statements.tuples(
-        conn, "records/release", worker_ids=ids, outcome=outcome, loss=loss, limit=limit
-    )
+    held = await statements.tuples(conn, "records/release", worker_ids=ids, outcome=outcome, loss=loss, limit=limit)
     await _quarantine(conn, [record_id for record_id, losses in held if losses >= limit])
     return len(held)
 
@@ -45,9 +43,7 @@ async def _quarantine(conn: Connection, ids: list[int]) -> None:
         "Every attempt ended with its compute manager gone (out of memory, out of time, a crashed node?). "
         "Look at the managers' logs; reset the record to try again."
     )
-    written = await statements.tuples(
-        conn, "records/quarantine", ids=ids, error_type=QUARANTINE, error_message=message
-    )
+    written = await statements.tuples(conn, "records/quarantine", ids=ids, error_type=QUARANTINE, error_message=message)
     await statements.execute(
         conn,
         "blobs/add",

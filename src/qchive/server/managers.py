@@ -163,5 +163,3 @@ async def query_active(ctx: Context, body: ActiveQuery) -> list[str]:
             for tag in asked
         )
     ]
-
-

@@ -14,7 +14,7 @@ from qchive.db import molecules as store
 from qchive.db import statements, where
 from qchive.db.pool import Connection
 from qchive.errors import InvalidMolecule, NotFound
-from qchive.molecule import Stored, modified, parse_formula, stored, with_id
+from qchive.molecule import Stored, modified, parse_formula, read_files, stored, with_id
 from qchive.server.body import Files
 from qchive.server.context import Context
 from qchive.wire import Json
@@ -89,53 +89,35 @@ def _read(molecules: list[dict[str, Any]]) -> list[Stored]:
         try:
             read.append(stored(molecule))
         except InvalidMolecule as e:
-            raise InvalidMolecule(f"Invalid body: molecule {position}: {e.msg}", **{**e.fields, "index": position}) from e
+            raise InvalidMolecule(
+                f"Invalid body: molecule {position}: {e.msg}", **{**e.fields, "index": position}
+            ) from e
     return read
 
 
 async def upload(ctx: Context, body: UploadOptions, files: Files) -> tuple[dict[str, list[tuple[str, int]]], list[str]]:
     """Add molecules from files; those that make no sense are reported, the rest is stored."""
-    from qchive.molecule.files import read_files
-
-    named, errors = await asyncio.to_thread(read_files, files)
-    flat = [(file, inner, molecule) for file, inside in named.items() for inner, molecule in inside]
-    ctx.at_most(len(flat), "add_molecules", "add {n} molecule records")
-    molecules, kept = [], []
-    for file, inner, molecule in flat:
-        try:
-            molecules.append(stored(molecule))
-            kept.append((file, inner))
-        except InvalidMolecule as e:
-            errors.append(f"Error parsing molecule '{inner}': {e.msg}")
+    most = ctx.settings.limits["add_molecules"]
+    named, errors = await asyncio.to_thread(read_files, files, molecule_limit=most)
+    molecules = [molecule for inside in named.values() for _, molecule in inside]
 
     async def work(conn: Connection) -> store.Ensured:
         return await store.ensure(conn, molecules)
 
-    done = await ctx.db.run(work)
-    answer: dict[str, list[tuple[str, int]]] = {file: [] for file in named}
-    for (file, inner), molecule_id in zip(kept, done.ids, strict=True):
-        answer[file].append((inner, molecule_id))
-    return answer, errors
+    ids = iter((await ctx.db.run(work)).ids)
+    return {file: [(inner, next(ids)) for inner, _ in inside] for file, inside in named.items()}, errors
 
 
 async def query(ctx: Context, body: MoleculeQuery) -> list[int]:
     """Ids of the molecules that fit, newest first."""
     limit = ctx.page(body.limit, "get_molecules")
     if body.molecular_formula is not None:
-        body = msgspec.structs.replace(body, molecular_formula=_formulas(body.molecular_formula))
+        body = msgspec.structs.replace(body, molecular_formula=[parse_formula(f) for f in body.molecular_formula])
 
     async def work(conn: Connection) -> list[int]:
         return await statements.composed(conn, *where.molecules(body, limit))
 
     return await ctx.db.read(work)
-
-
-def _formulas(texts: list[str]) -> list[str]:
-    # One text that is no formula leaves the whole list as it was typed, as existing clients know it.
-    try:
-        return [parse_formula(text) for text in texts]
-    except ValueError:
-        return texts
 
 
 async def modify(ctx: Context, body: MoleculeModify, molecule_id: int) -> UpdateMetadata:

@@ -141,7 +141,7 @@ def _updated(
 
 def _why_not(record_id: int, status: dict[int, Status], action: Action | None) -> str:
     if record_id not in status:
-        return f"Record {record_id} is missing"
+        return f"Record {record_id} does not exist"
     now = status[record_id].value
     return f"Record {record_id} is {now}, so {action.name if action else 'modify'} does not apply"
 
@@ -149,15 +149,7 @@ def _why_not(record_id: int, status: dict[int, Status], action: Action | None) -
 async def _remove(conn: Connection, ctx: Context, ids: Sequence[int], *, children: bool) -> DeleteMetadata:
     status = await _lock(conn, ids)
     family = await _lock_relatives(conn, list(status), Spread.children if children else Spread.none)
-    gone: set[int] = set()
-    # Children go only when no parent that stays needs them; each round may free more.
-    while left := family - gone:
-        more = set(
-            await statements.column(conn, "records/delete", ids=list(left), username=ctx.caller.username)
-        )
-        if not more:
-            break
-        gone |= more
+    gone = set(await statements.column(conn, "records/delete", ids=list(family), username=ctx.caller.username))
     # An id that does not exist is as good as deleted: existing clients expect success.
     done = gone | {i for i in ids if i not in status}
     return DeleteMetadata(

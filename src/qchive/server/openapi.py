@@ -55,7 +55,9 @@ def _types(rows: tuple[Endpoint, ...]) -> list[Any]:
 def _operation(row: Endpoint, schemas: dict[int, dict[str, Any]]) -> dict[str, Any]:
     kind = f"_{row.kind.name}" if row.kind else ""
     operation: dict[str, Any] = {
-        "operationId": re.sub(r"\W", "_", f"{row.name}{kind}" + ("_compute" if row.path.startswith("/compute") else "")),
+        "operationId": re.sub(
+            r"\W", "_", f"{row.name}{kind}" + ("_compute" if row.path.startswith("/compute") else "")
+        ),
         "summary": row.doc,
         "tags": [row.kind.name if row.kind else row.name.split(".")[0]],
         "parameters": _parameters(row),

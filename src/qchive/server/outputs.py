@@ -176,9 +176,7 @@ async def _list(ctx: Context, record_id: int, types: list[str]) -> list[tuple[An
 
 async def _data(ctx: Context, record_id: int, attempt: int, of: str, name: str, what: str) -> tuple[Bytes, str]:
     async def work(conn: Connection) -> list[tuple[Any, ...]]:
-        return await statements.tuples(
-            conn, "blobs/get", record_id=record_id, attempt_id=attempt, type=of, name=name
-        )
+        return await statements.tuples(conn, "blobs/get", record_id=record_id, attempt_id=attempt, type=of, name=name)
 
     found = await ctx.db.read(work)
     if not found:

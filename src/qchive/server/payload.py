@@ -12,6 +12,7 @@ from qchive.db.pool import Connection
 from qchive.kinds import Kind
 from qchive.kinds.kind import Molecule, TaskInput
 from qchive.molecule import with_id
+from qchive.status import PriorityEnum
 from qchive.wire import Bytes, compress
 
 
@@ -57,5 +58,5 @@ def _task(kind: Kind, row: TaskRow, molecules: Mapping[str, Sequence[Molecule]])
         function_kwargs_compressed=kwargs,
         required_programs=row.programs,
         tag=row.tag,
-        priority=row.priority,
+        priority=PriorityEnum(row.priority),
     )

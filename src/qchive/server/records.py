@@ -73,32 +73,8 @@ async def _records(ctx: Context, ids: Sequence[int], asked: Projection) -> dict[
 
 async def _of_kind(conn: Connection, kind: Kind, rows: Sequence[Row], want: Wanted) -> dict[int, api.Record]:
     found = {row.id: _plain(kind, row, want) for row in rows}
-    ids = list(found)
-    if want.result(kind):
-        await _add_results(conn, kind, found, want)
-    if want.any((*kind.molecules, *(f"{role}_id" for role in kind.molecules))):
-        await _add_molecules(conn, kind, found, want)
-    for child in kind.children:
-        if child.name in want:
-            listed = await _children(conn, ids, child.name)
-            for i, record in found.items():
-                setattr(record, child.key, listed.get(i, []))
-    if want.history:
-        history = await outputs.histories(conn, ids, with_outputs="outputs" in want)
-        for i, record in found.items():
-            record.compute_history = history.get(i, [])
-    if "comments" in want:
-        for record in found.values():
-            record.comments = []
-        for comment in await statements.rows(conn, "comments/list", api.RecordComment, ids=ids):
-            found[comment.record_id].comments.append(comment)  # type: ignore[union-attr]
-    if "task" in want:
-        tasks = await _tasks(conn, {kind.name: kind}, ids)
-        for i, record in found.items():
-            record.task = tasks.get(i)
-    if "service" in want:
-        for record in found.values():
-            record.service = None
+    for add_part in (_add_results, _add_molecules, _add_children, _add_history, _add_comments, _add_task):
+        await add_part(conn, kind, found, want)
     await outputs.add_blobs(conn, kind, found, want)
     return found
 
@@ -123,6 +99,8 @@ def _plain(kind: Kind, row: Row, want: Wanted) -> api.Record:
 
 
 async def _add_results(conn: Connection, kind: Kind, found: Mapping[int, api.Record], want: Wanted) -> None:
+    if not want.result(kind):
+        return
     for record_id, properties, extras, fields in await statements.tuples(conn, "records/results", ids=list(found)):
         record = found[record_id]
         if "properties" in want:
@@ -136,6 +114,8 @@ async def _add_results(conn: Connection, kind: Kind, found: Mapping[int, api.Rec
 
 
 async def _add_molecules(conn: Connection, kind: Kind, found: Mapping[int, api.Record], want: Wanted) -> None:
+    if not want.any((*kind.molecules, *(f"{role}_id" for role in kind.molecules))):
+        return
     placed = await statements.tuples(conn, "records/molecules", ids=list(found))
     for record_id, role, molecule_id in placed:
         if f"{role}_id" in want:
@@ -151,6 +131,40 @@ async def _add_molecules(conn: Connection, kind: Kind, found: Mapping[int, api.R
     for record_id, role, molecule_id in placed:
         if role in asked:
             setattr(found[record_id], role, Json(with_id(documents[molecule_id], molecule_id)))
+
+
+async def _add_children(conn: Connection, kind: Kind, found: Mapping[int, api.Record], want: Wanted) -> None:
+    for child in kind.children:
+        if child.name in want:
+            listed = await _children(conn, list(found), child.name)
+            for i, record in found.items():
+                setattr(record, child.key, listed.get(i, []))
+
+
+async def _add_history(conn: Connection, kind: Kind, found: Mapping[int, api.Record], want: Wanted) -> None:
+    if want.history:
+        history = await outputs.histories(conn, list(found), with_outputs="outputs" in want)
+        for i, record in found.items():
+            record.compute_history = history.get(i, [])
+
+
+async def _add_comments(conn: Connection, kind: Kind, found: Mapping[int, api.Record], want: Wanted) -> None:
+    if "comments" in want:
+        by_record: dict[int, list[api.RecordComment]] = {}
+        for comment in await statements.rows(conn, "comments/list", api.RecordComment, ids=list(found)):
+            by_record.setdefault(comment.record_id, []).append(comment)
+        for i, record in found.items():
+            record.comments = by_record.get(i, [])
+
+
+async def _add_task(conn: Connection, kind: Kind, found: Mapping[int, api.Record], want: Wanted) -> None:
+    if "task" in want:
+        tasks = await _tasks(conn, {kind.name: kind}, list(found))
+        for i, record in found.items():
+            record.task = tasks.get(i)
+    if "service" in want:
+        for record in found.values():
+            record.service = None
 
 
 async def _children(conn: Connection, ids: Sequence[int], role: str) -> dict[int, list[int]]:
@@ -267,4 +281,3 @@ async def waiting_reason(ctx: Context, record_id: int) -> api.WaitingReason:
         )
 
     return await ctx.db.read(work)
-

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
@@ -121,9 +120,7 @@ async def _lock(conn: Connection, given: Sequence[Returned]) -> dict[int, Locked
     return {r.id: r for r in await statements.rows(conn, "records/lock", Locked, ids=fitting)}
 
 
-async def _standings(
-    conn: Connection, records: Mapping[int, Locked], given: Sequence[Returned]
-) -> dict[int, Standing]:
+async def _standings(conn: Connection, records: Mapping[int, Locked], given: Sequence[Returned]) -> dict[int, Standing]:
     asked = [(one.task_id, *attempt_of(one.task_id)) for one in given]
     asked = [a for a in asked if a[1] in records]
     ended = {

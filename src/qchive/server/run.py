@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -17,7 +18,8 @@ class _Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope.setdefault("extensions", {})["qchive.abort"] = self.transport.abort  # type: ignore[typeddict-item]
+        extensions = cast(dict[str, Any], self.scope.setdefault("extensions", {}))
+        extensions["qchive.abort"] = self.transport.abort
 
 
 def serve(conninfo: str, settings: Settings, listening: socket.socket | None = None) -> None:

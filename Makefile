@@ -1,0 +1,60 @@
+# Every command of the project. The first two are all that a fresh machine needs: Python 3.11 with venv, and make.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
+
+.PHONY: help demo test test-system check format conformance clean
+
+help: ## what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+demo: $(VENV)/.runtime ## a whole archive on this machine: real computations, real results, one real failure
+	$(BIN)/qchive demo
+
+test: $(VENV)/.test ## all tests that need nothing but pip
+	$(BIN)/python -m pytest -m "not system" -n 2 --dist loadgroup
+
+test-system: $(VENV)/.test $(VENV)/.system ## the tests that need programs from Debian packages, which are installed first
+	$(BIN)/python -m pytest -m system
+
+check: $(VENV)/.check ## style, types, import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.check ## bring the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+conformance: $(VENV)/.test ## the peer's own tests over HTTP against our server; needs the runner's folder in CONFORMANCE
+	tests/interop/conformance/run.sh $(CONFORMANCE)
+
+clean: ## forget everything that was installed
+	rm -rf $(VENV)
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: pyproject.toml | $(BIN)/python
+	@echo "Installing QCHive and its programs into $(VENV): about two minutes the first time."
+	$(PIP) --editable '.[all]'
+	@touch $@
+
+# The peer's server is installed without its dependencies: psycopg2 would want a compiler, psycopg2-binary meets it.
+$(VENV)/.test: $(VENV)/.runtime tests/interop/requirements-peer.txt
+	$(PIP) --editable '.[all,test]' --requirement tests/interop/requirements-peer.txt
+	$(PIP) --no-deps qcfractal==0.71 qcarchivetesting==0.71
+	@touch $@
+
+$(VENV)/.check: $(VENV)/.test
+	$(PIP) --editable '.[all,test,dev]'
+	@touch $@
+
+$(VENV)/.system: tests/system/packages.txt | $(BIN)/python
+	$(APT) update -qq
+	DEBIAN_FRONTEND=noninteractive $(APT) install -qq --yes --no-install-recommends $$(cat tests/system/packages.txt)
+	@touch $@
