@@ -47,6 +47,15 @@ def secure_peer_server(postgres: Any, tmp_path_factory: pytest.TempPathFactory) 
         yield server
 
 
+@pytest.fixture(scope="session")
+def ours_server(databases: Any) -> Iterator[Server]:
+    """Our own server."""
+    from tests.archive import prepared, running
+
+    with prepared(databases) as conninfo, running(conninfo) as server:
+        yield Server("ours", server.address, {})
+
+
 @contextmanager
 def _peer(dsn: str, folder: Path, name: str, *, security: bool) -> Iterator[Server]:
     config = folder / "config.yaml"

@@ -24,7 +24,7 @@ from tests.interop.manager import Manager, failed
 OPT = {"program": "psi4", "method": "hf", "basis": "sto-3g"}
 
 
-@pytest.fixture(scope="module", params=["peer"])
+@pytest.fixture(scope="module", params=["peer", "ours"])
 def server(request: pytest.FixtureRequest) -> Server:
     found: Server = request.getfixturevalue(f"{request.param}_server")
     return found

@@ -62,14 +62,21 @@ class Session:
         self.user_id: int | None = None
         self.cache_dir = cache_dir
         self.cache_max_size = cache_max_size
-        if username is not None and password is not None:
-            self._log_in(username, password)
-        elif api_token is not None:
-            self._use_token(api_token)
-        self.server_info = self.get_server_information()
+        try:
+            self._introduce(password, api_token)
+            self.server_info = self.get_server_information()
+        except BaseException:
+            self.close()
+            raise
         motd = self.server_info.get("motd")
         if motd and show_motd:
             print(motd)
+
+    def _introduce(self, password: str | None, api_token: str | None) -> None:
+        if self.username is not None and password is not None:
+            self._log_in(self.username, password)
+        elif api_token is not None:
+            self._use_token(api_token)
 
     def _log_in(self, username: str, password: str) -> None:
         from qchive.client.login import PasswordLogin
