@@ -1,4 +1,4 @@
-"""The statements: one `.sql` file each, named `noun/verb`, with named parameters. Nothing else holds SQL, but `where.py`.
+"""The statements: one `.sql` file each, named `noun/verb`, with named parameters. Only `where.py` composes others.
 
 Lists travel as binary arrays (`%(name)b`): psycopg's default text arrays cost twenty times as much.
 """
@@ -19,7 +19,7 @@ Connection = AsyncConnection[Any]
 @cache
 def statement(name: str) -> LiteralString:
     """The text of one statement."""
-    return files("qchive.db").joinpath("sql", f"{name}.sql").read_text()  # type: ignore[return-value]
+    return files("qchive.db").joinpath("sql", f"{name}.sql").read_text()
 
 
 def names() -> list[str]:

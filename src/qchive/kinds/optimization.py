@@ -1,4 +1,4 @@
-"""Geometry optimizations: one starting molecule, an optimizer, and the computation behind each step (`records.md` §7.2)."""
+"""Geometry optimizations: a starting molecule, an optimizer, the computation behind each step (`records.md` §7.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a compute manager would run a task: the one answer that claiming, `waiting_reason` and `queryActive` share."""
+"""Whether a compute manager would run a task: one answer for claiming, `waiting_reason` and `queryActive`."""
 
 from __future__ import annotations
 
