@@ -1,10 +1,13 @@
 -- Remove records for good, except those that a record which stays still refers to, directly or through others.
-WITH RECURSIVE kept (id) AS (
-    SELECT c.child_id FROM record_child c
-    WHERE c.child_id = ANY(%(ids)b::bigint[]) AND NOT (c.parent_id = ANY(%(ids)b::bigint[]))
-    UNION
-    SELECT c.child_id FROM record_child c JOIN kept ON c.parent_id = kept.id
-    WHERE c.child_id = ANY(%(ids)b::bigint[])
+WITH kept AS (
+    WITH RECURSIVE needed (id) AS (
+        SELECT c.child_id FROM record_child c
+        WHERE c.child_id = ANY(%(ids)b::bigint[]) AND NOT (c.parent_id = ANY(%(ids)b::bigint[]))
+        UNION
+        SELECT c.child_id FROM record_child c JOIN needed ON c.parent_id = needed.id
+        WHERE c.child_id = ANY(%(ids)b::bigint[])
+    )
+    SELECT id FROM needed
 ), gone AS (
     DELETE FROM record r
     WHERE r.id = ANY(%(ids)b::bigint[]) AND NOT EXISTS (SELECT FROM kept WHERE kept.id = r.id)
