@@ -163,6 +163,8 @@ class RecordQuery(Page, kw_only=True):
     project_id: list[Id] | None = None
     parent_id: list[Id] | None = None
     child_id: list[Id] | None = None
+    compute_tag: list[Text] | None = None
+    """Ours; other servers of this protocol do not know it."""
     created_before: datetime | None = None
     created_after: datetime | None = None
     modified_before: datetime | None = None
@@ -211,6 +213,29 @@ class WaitingReason(msgspec.Struct, kw_only=True, omit_defaults=True):
     details: dict[str, str] | None = None
 
 
+class StatusCount(msgspec.Struct, kw_only=True):
+    """How many records of one kind have one status."""
+
+    record_type: str
+    status: RecordStatusEnum
+    count: int
+
+
+class WaitingCount(msgspec.Struct, kw_only=True):
+    """How many records wait under one tag for the same programs."""
+
+    compute_tag: str
+    programs: list[str]
+    count: int
+
+
+class Counts(msgspec.Struct, kw_only=True):
+    """How much there is, and what it waits for."""
+
+    records: list[StatusCount]
+    waiting: list[WaitingCount]
+
+
 def _row(name: str, method: str, path: str, may: str, answer: Any, doc: str, **more: Any) -> Endpoint:
     return Endpoint(
         name=f"records.{name}", method=method, path=f"/api/v1/records{path}", may=may, answer=answer, doc=doc, **more
@@ -235,8 +260,9 @@ DELETE = _row(
 WAITING_REASON = _row(
     "waiting_reason", "GET", "/{record_id:int}/waiting_reason", "records:read", WaitingReason, "Why a record waits."
 )
+COUNTS = _row("counts", "GET", "/counts", "records:read", Counts, "How many records there are, by kind and status.")
 
-ENDPOINTS = (BULK_GET, GET, QUERY, MODIFY, REVERT, BULK_DELETE, DELETE, WAITING_REASON)
+ENDPOINTS = (BULK_GET, GET, QUERY, MODIFY, REVERT, BULK_DELETE, DELETE, WAITING_REASON, COUNTS)
 
 
 @cache

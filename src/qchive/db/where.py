@@ -26,6 +26,7 @@ _RECORD = {
     "project_id": "false",
     "parent_id": "r.id IN (SELECT child_id FROM record_child WHERE parent_id = ANY(%({0})b::bigint[]))",
     "child_id": "r.id IN (SELECT parent_id FROM record_child WHERE child_id = ANY(%({0})b::bigint[]))",
+    "compute_tag": "r.tag = ANY(%({0})b::text[])",
     "created_before": "r.created_on <= %({0})b",
     "created_after": "r.created_on >= %({0})b",
     "modified_before": "r.modified_on <= %({0})b",

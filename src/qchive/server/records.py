@@ -281,3 +281,18 @@ async def waiting_reason(ctx: Context, record_id: int) -> api.WaitingReason:
         )
 
     return await ctx.db.read(work)
+
+
+async def counts(ctx: Context) -> api.Counts:
+    """How many records there are, by kind and status, and what those that wait need."""
+
+    async def work(conn: Connection) -> api.Counts:
+        return api.Counts(
+            records=[
+                api.StatusCount(record_type=kind, status=RecordStatusEnum(status), count=count)
+                for kind, status, count in await statements.tuples(conn, "records/counts")
+            ],
+            waiting=await statements.rows(conn, "records/waiting_counts", api.WaitingCount),
+        )
+
+    return await ctx.db.read(work)
