@@ -97,7 +97,8 @@ class ManagerUpdate(Body, kw_only=True):
     """GiB."""
     total_cpu_hours: float
     running: list[Id] | None = None
-    """Task ids being run just now. Optional, ours: when given, the answer says which of them to stop."""
+    """Task ids of all that the manager holds: waiting to run, running, finished but not yet returned. Optional, ours:
+    when given, the answer says which of them to stop, and what the server thinks it holds beyond them is freed."""
     lost: bool = False
     """With `inactive`, ours: the manager did not leave in good order, so its attempts count as lost."""
 

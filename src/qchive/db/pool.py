@@ -46,7 +46,6 @@ class Database:
             open=False,
             timeout=5.0,
             reconnect_timeout=2.0,
-            check=AsyncConnectionPool.check_connection,
             configure=_configure,
             kwargs={"autocommit": True, "prepare_threshold": 1},
         )

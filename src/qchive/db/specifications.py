@@ -12,6 +12,7 @@ from qchive.db import statements
 from qchive.db.pool import Connection
 from qchive.errors import InvalidSpecification
 from qchive.kinds import Kind
+from qchive.wire import DEPTH, stored_json, too_deep
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -27,12 +28,16 @@ def prepare(kind: Kind, specification: Any) -> Prepared:
     """Bring a specification into its canonical form.
 
     Raises:
-        InvalidSpecification: a number that no program could read.
+        InvalidSpecification: a number or a value that could not be sent to a compute manager.
     """
     try:
         body = kind.body(specification)
-    except (OverflowError, UnicodeEncodeError) as e:
+        # Tasks travel as MessagePack, whose whole numbers end at 64 bits.
+        msgspec.msgpack.encode(msgspec.json.decode(body))
+    except (OverflowError, UnicodeEncodeError, TypeError, RecursionError) as e:
         raise InvalidSpecification(f"The specification cannot be stored: {e}") from e
+    if too_deep(body):
+        raise InvalidSpecification(f"The specification is nested deeper than {DEPTH} levels")
     return Prepared(kind, specification, body, kind.specification_hash(body))
 
 
@@ -70,7 +75,7 @@ async def _add(conn: Connection, missing: list[Prepared]) -> list[tuple[Any, ...
 
 def searchable(keywords: Mapping[str, Any]) -> str:
     """Keywords as jsonb can hold them, for containment queries only; the body keeps the originals."""
-    return canonical(keywords).decode().replace("\\u0000", "")
+    return stored_json(keywords).decode()
 
 
 async def require(conn: Connection, programs: Sequence[str], versions: Mapping[str, str]) -> int:

@@ -60,7 +60,8 @@ def _demands(kind: Kind, body: Add) -> dict[str, str]:
                 f"program_versions names {name!r}, but this record needs only {', '.join(sorted(needed))}"
             )
         try:
-            demands[name.lower()] = str(SpecifierSet(text))
+            if wanted := str(SpecifierSet(text)):
+                demands[name.lower()] = wanted
         except InvalidSpecifier as e:
             raise InvalidSpecification(
                 f"{text!r} for {name} is no version specifier: write for instance >=2.14,<3"

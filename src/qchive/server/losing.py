@@ -16,18 +16,34 @@ QUARANTINE = "lost"
 
 async def hand_back(conn: Connection, worker_ids: Sequence[int]) -> int:
     """Managers said farewell: what they held waits again, and nothing is held against it."""
-    return await _release(conn, worker_ids, outcome="stopped", loss=0, limit=_NEVER)
+    return await _end(conn, worker_ids, outcome="stopped", loss=0, limit=_NEVER)
 
 
 async def lose(conn: Connection, worker_ids: Sequence[int], max_losses: int) -> int:
     """Managers fell silent: their attempts are lost, the records wait again, or are put in quarantine."""
-    return await _release(conn, worker_ids, outcome="lost", loss=1, limit=max_losses)
+    return await _end(conn, worker_ids, outcome="lost", loss=1, limit=max_losses)
 
 
-async def _release(conn: Connection, worker_ids: Sequence[int], *, outcome: str, loss: int, limit: int) -> int:
-    ids = list(worker_ids)
-    await statements.execute(conn, "managers/deactivate", ids=ids)
-    held = await statements.tuples(conn, "records/release", worker_ids=ids, outcome=outcome, loss=loss, limit=limit)
+async def free(conn: Connection, worker_id: int, ids: Sequence[int]) -> int:
+    """A manager that is well does not know of records that it holds: they wait again, nothing is held against them."""
+    return await _release(conn, [worker_id], list(ids), outcome="stopped", loss=0, limit=_NEVER)
+
+
+async def _end(conn: Connection, worker_ids: Sequence[int], *, outcome: str, loss: int, limit: int) -> int:
+    workers = list(worker_ids)
+    await statements.execute(conn, "managers/deactivate", ids=workers)
+    held = await statements.column(conn, "tasks/held", worker_ids=workers)
+    return await _release(conn, workers, held, outcome=outcome, loss=loss, limit=limit)
+
+
+async def _release(
+    conn: Connection, worker_ids: list[int], ids: list[int], *, outcome: str, loss: int, limit: int
+) -> int:
+    if not ids:
+        return 0
+    held = await statements.tuples(
+        conn, "records/release", ids=ids, worker_ids=worker_ids, outcome=outcome, loss=loss, limit=limit
+    )
     await _quarantine(conn, [record_id for record_id, losses in held if losses >= limit])
     return len(held)
 

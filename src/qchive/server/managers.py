@@ -79,20 +79,20 @@ async def update(ctx: Context, body: ManagerUpdate, name: str) -> Heartbeat | No
             await losing.hand_back(conn, found)
         if body.running is None:
             return None
-        return Heartbeat(stop=await _unwanted(conn, found[0], body.running))
+        return Heartbeat(stop=await _compare(conn, ctx, found[0], body.running))
 
     return await ctx.db.run(work)
 
 
-async def _unwanted(conn: Connection, worker_id: int, running: list[int]) -> list[int]:
-    attempts = [attempt_of(task) for task in running if task >= 0]
-    rows = await statements.tuples(
-        conn,
-        "tasks/unwanted",
-        worker_id=worker_id,
-        record_ids=[record for record, _ in attempts],
-        attempt_nos=[no for _, no in attempts],
-    )
+async def _compare(conn: Connection, ctx: Context, worker_id: int, running: list[int]) -> list[int]:
+    """Compare what a manager runs with what it should run: free what it does not know of, and name what it should
+    stop."""
+    attempts = [attempt_of(task) for task in running if 0 <= task < 2**63 - 1]
+    known = {"record_ids": [record for record, _ in attempts], "attempt_nos": [no for _, no in attempts]}
+    grace = 2.0 * ctx.settings.heartbeat_frequency
+    forgotten = await statements.column(conn, "tasks/forgotten", worker_id=worker_id, grace=grace, **known)
+    await losing.free(conn, worker_id, forgotten)
+    rows = await statements.tuples(conn, "tasks/unwanted", worker_id=worker_id, **known)
     return [task_id(record, no) for record, no in rows]
 
 

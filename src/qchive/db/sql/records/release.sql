@@ -1,9 +1,9 @@
--- Free what these managers hold: the attempts end, the records wait again. Records lost too often in a row are left
+-- Free records that these managers hold: the attempts end, the records wait again. Records lost too often in a row are left
 -- running for the caller to put in quarantine. (running -> waiting)
 WITH held AS MATERIALIZED (
     SELECT id, attempt_no, worker_id, claimed_at, losses + %(loss)b AS losses
     FROM record
-    WHERE worker_id = ANY(%(worker_ids)b::bigint[]) AND status = 'running'
+    WHERE id = ANY(%(ids)b::bigint[]) AND worker_id = ANY(%(worker_ids)b::bigint[]) AND status = 'running'
     ORDER BY id
     FOR UPDATE
 ), ended AS (
