@@ -27,7 +27,7 @@ def _schema_of(kind: type) -> dict[str, Any]:
             "required": ["_bytes_base64_"],
         }
     if kind is Json:
-        return {}
+        return {"description": "Any JSON value."}  # an empty schema counts as none
     raise NotImplementedError(kind.__name__)
 
 
