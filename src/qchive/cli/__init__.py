@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from qchive.cli import serving
+from qchive.cli import records, serving, status, submit
 
 app = typer.Typer(
     name="qchive",
@@ -16,7 +16,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-serving.add_to(app)
+for group in (serving, submit, records, status):
+    group.add_to(app)
 
 
 def main() -> None:

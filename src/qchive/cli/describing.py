@@ -1,0 +1,161 @@
+"""Everything about one record, for a person and for a program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from qchive.cli import printing
+from qchive.cli.summary import molecules, summaries
+from qchive.client.records import kind_of
+from qchive.status import RecordStatusEnum
+
+if TYPE_CHECKING:
+    from qchive.client.outputs import ComputeHistory
+    from qchive.client.portal import PortalClient
+    from qchive.client.records import BaseRecord
+
+PARTS = ("compute_history", "outputs", "task", "comments", "native_files")
+"""What to fetch with a record that is to be described."""
+
+_MESSAGE_LINES = 14
+
+
+def description(client: PortalClient, record: BaseRecord) -> dict[str, Any]:
+    """What is known of a record fetched with `PARTS`; energies in Hartree, wall times in seconds."""
+    import msgspec
+
+    last = record.compute_history[-1] if record.compute_history else None
+    task, path = record.task, getattr(record, "energies", None)
+    waits = record.status is RecordStatusEnum.waiting
+    return {
+        **summaries(client, [record])[0],
+        "specification": msgspec.to_builtins(record.specification),
+        "molecules": _molecules(client, record),
+        "energies": path,
+        "properties": record.properties,
+        "provenance": vars(last.provenance) if last is not None and last.provenance is not None else None,
+        "error": record.error,
+        "tag": task.tag if task is not None else None,
+        "priority": task.priority.name if task is not None else None,
+        "required_programs": task.required_programs if task is not None else None,
+        "waiting_reason": record.get_waiting_reason() if waits else None,
+        "comments": [msgspec.to_builtins(comment) for comment in record.comments],
+        "native_files": sorted(record.native_files),
+        "history": [_attempt(entry) for entry in record.compute_history],
+    }
+
+
+def _molecules(client: PortalClient, record: BaseRecord) -> dict[str, Any]:
+    ids = {role: getattr(record, f"{role}_id") for role in kind_of(record.record_type).molecules}
+    parts = ("identifiers", "name", "molecular_charge", "molecular_multiplicity")
+    found = molecules(client, [i for i in ids.values() if i is not None], *parts)
+    return {
+        role: {
+            "id": i,
+            "formula": found[i]["identifiers"]["molecular_formula"],
+            "name": found[i]["name"],
+            "charge": found[i]["molecular_charge"],
+            "multiplicity": found[i]["molecular_multiplicity"],
+        }
+        for role, i in ids.items()
+        if i in found
+    }
+
+
+def _attempt(entry: ComputeHistory) -> dict[str, Any]:
+    error = entry.error if "error" in entry.outputs else None
+    return {
+        "status": entry.status.value,
+        "manager": entry.manager_name,
+        "modified_on": entry.modified_on,
+        "wall_time": getattr(entry.provenance, "wall_time", None),
+        "error_type": (error or {}).get("error_type"),
+        "outputs": sorted(entry.outputs),
+    }
+
+
+def show(record: Mapping[str, Any]) -> None:
+    """Write a description for a person."""
+    from rich.text import Text
+
+    out = printing.console()
+    title = Text.assemble((f"Record {record['id']}", "bold"), f"  {record['kind']}  ")
+    out.print(title + printing.coloured(record["status"]))
+    out.print(printing.facts([*_asked(record), *_times(record), *_result(record)]))
+    _show_error(record)
+    out.print(printing.facts([*_comments(record), *_history(record["history"])]))
+
+
+def _asked(record: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    specification = record["specification"]
+    inner = specification.get("qc_specification", {})
+    level = " / ".join(part for part in (record["method"], record["basis"]) if part)
+    yield "asked for", " ".join(part for part in (record["program"], level, record["driver"]) if part)
+    yield "optimizer", record["optimizer"]
+    yield "keywords", _settings({**inner.get("keywords", {}), **specification.get("keywords", {})})
+    yield "protocols", _settings(specification.get("protocols") or {})
+    for role, molecule in record["molecules"].items():
+        named = f" {molecule['name']}" if molecule["name"] != molecule["formula"] else ""
+        yield (
+            role.replace("_", " "),
+            f"{molecule['formula']}{named} (id {molecule['id']}), charge {molecule['charge']:g}, "
+            f"multiplicity {molecule['multiplicity']:g}",
+        )
+
+
+def _settings(given: Mapping[str, Any]) -> str:
+    import msgspec
+
+    return ", ".join(f"{k}={v if isinstance(v, str) else msgspec.json.encode(v).decode()}" for k, v in given.items())
+
+
+def _times(record: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    yield "created", printing.moment(record["created_on"])
+    yield "last moved", printing.moment(record["modified_on"])
+    if record["tag"] is not None:
+        yield "queue", f"tag {record['tag']}, priority {record['priority']}, needs {', '.join(record['required_programs'])}"
+    if (waiting := record["waiting_reason"]) is not None:
+        details = [f"{name}: {why}" for name, why in (waiting.get("details") or {}).items()]
+        yield "why it waits", "\n".join([waiting["reason"], *details])
+    yield "worker", record["manager"]
+
+
+def _result(record: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    made_by = record["provenance"] or {}
+    if made_by:
+        yield "computed by", " ".join(str(made_by[key]) for key in ("creator", "version") if made_by.get(key))
+    if isinstance(made_by.get("wall_time"), int | float):
+        yield "wall time", f"{made_by['wall_time']:.2f} s"
+    if record["energy"] is not None:
+        steps = f", after {printing.many(len(record['energies']), 'step')}" if record["energies"] else ""
+        yield "energy", f"{record['energy']:.10f} Eh{steps}"
+    yield "native files", ", ".join(record["native_files"])
+
+
+def _show_error(record: Mapping[str, Any]) -> None:
+    error = record["error"]
+    if error is None:
+        return
+    from rich.text import Text
+
+    lines = str(error.get("error_message", "")).rstrip().splitlines()
+    if len(lines) > _MESSAGE_LINES:
+        cut = f"… {len(lines) - _MESSAGE_LINES} lines left out: qchive records output {record['id']} --error"
+        lines = [*lines[:3], cut, *lines[3 - _MESSAGE_LINES :]]
+    printing.console().print(Text(f"  {error.get('error_type', 'error')}", style="bold red"))
+    printing.console().print(Text("\n".join(f"    {line}" for line in lines)))
+    if record["status"] == "error":
+        tell = f"  To run it again: qchive records reset {record['id']}"
+        printing.console().print(Text(tell, style="bright_black"))
+
+
+def _comments(record: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    for comment in record["comments"]:
+        yield "comment", f"{comment['comment']}  ({comment['username'] or 'somebody'}, {comment['timestamp']})"
+
+
+def _history(entries: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, Any]]:
+    for number, entry in enumerate(entries, start=1):
+        parts = [entry["status"], printing.moment(entry["modified_on"]), entry["error_type"], entry["manager"]]
+        yield f"attempt {number}", "  ".join(part for part in parts if part)
