@@ -42,7 +42,9 @@ def chosen(listed: Path, later: Mapping[str, str]) -> list[str]:
     return [line for line in lines if not any(line.startswith(beginning) for beginning in later)]
 
 
-def run(runner: Path, tests: Sequence[str], options: Sequence[str], folder: Path, dsn: str) -> dict[str, dict[str, str]]:
+def run(
+    runner: Path, tests: Sequence[str], options: Sequence[str], folder: Path, dsn: str
+) -> dict[str, dict[str, str]]:
     """Run them; what became of each."""
     report = folder / "report.jsonl"
     report.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ import psycopg
 from qchive.db.migrate import migrate
 from qchive.server.run import serve
 from qchive.server.settings import Settings
+from qchive.server.upkeep.run import keep_up
 
 DSN = "QCHIVE_CONFORMANCE_DSN"
 NOTE = "conninfo.txt"
@@ -72,6 +74,8 @@ def main() -> None:
     _execute(dsn, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
     _execute(dsn, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
     (given.dir / NOTE).write_text(of(dsn, name))
+    # Upkeep beside it, ended with this process's group.
+    multiprocessing.get_context("spawn").Process(target=keep_up, args=(of(dsn, name), wanted), daemon=True).start()
     serve(of(dsn, name), wanted)
 
 
