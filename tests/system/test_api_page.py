@@ -1,0 +1,83 @@
+"""The page that describes the API, seen by a real browser."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from qchive.api import endpoints
+
+pytestmark = pytest.mark.system
+
+# Chromium as root needs no sandbox; the rest keeps it from talking to anybody but the server under test.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+]
+
+
+class Watched:
+    """A browser's page, with what it complained about and whom it asked."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self.asked: list[str] = []
+        page.on("console", lambda message: self.complaints.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("requestfailed", lambda request: self.complaints.append(f"failed: {request.url}"))
+        page.on("request", lambda request: self.asked.append(request.url))
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        try:
+            yield Watched(browser.new_page(viewport={"width": 1200, "height": 1000}))
+        finally:
+            browser.close()
+
+
+def test_the_page_shows_every_endpoint_and_asks_only_this_server(archive: Any, watched: Watched) -> None:
+    page = watched.page
+    page.goto(archive.address)
+    page.wait_for_selector(".opblock-tag-section")
+    for tag in page.query_selector_all(".opblock-tag"):
+        tag.click()
+    page.wait_for_function(f"document.querySelectorAll('.opblock').length >= {len(endpoints())}")
+    assert page.locator(".opblock").count() == len(endpoints())
+    assert watched.complaints == []
+    assert all(url.startswith((archive.address, "data:")) for url in watched.asked)
+
+
+def test_ping_can_be_tried_on_the_page(archive: Any, watched: Watched) -> None:
+    page = watched.page
+    page.goto(f"{archive.address}/api/docs#/about")
+    operation = page.locator(".opblock", has_text="/api/v1/ping").first
+    operation.click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+    answer = operation.locator(".live-responses-table")
+    answer.wait_for()
+    assert '"success": true' in answer.inner_text()
+    assert watched.complaints == []
+
+
+def test_a_request_with_a_body_shows_its_fields(archive: Any, watched: Watched) -> None:
+    page = watched.page
+    page.goto(f"{archive.address}/api/docs#/singlepoint")
+    operation = page.locator(".opblock", has_text="/api/v1/records/singlepoint/bulkCreate").first
+    operation.click()
+    operation.locator(".model-example, .json-schema-2020-12").first.wait_for()
+    assert "specification" in operation.inner_text()
+    assert watched.complaints == []
