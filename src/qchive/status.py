@@ -150,7 +150,7 @@ class Event(msgspec.Struct, frozen=True):
     """One thing compute managers or the server do to a record."""
 
     name: str
-    source: Status
+    sources: frozenset[Status]
     target: Status
     doc: str
 
@@ -158,10 +158,20 @@ class Event(msgspec.Struct, frozen=True):
 EVENTS: dict[str, Event] = {
     e.name: e
     for e in (
-        Event("claim", S.waiting, S.running, "A compute manager takes the record's task."),
-        Event("finish", S.running, S.complete, "A compute manager returns a result."),
-        Event("fail", S.running, S.error, "A compute manager returns a failure, or a result that does not fit."),
-        Event("release", S.running, S.waiting, "The manager that held it is gone; the attempt ends as lost."),
-        Event("quarantine", S.running, S.error, "Lost too many times in a row; a person should look."),
+        Event("claim", _from(S.waiting), S.running, "A compute manager takes the record's task."),
+        Event(
+            "finish",
+            _from(S.running, S.waiting, S.error),
+            S.complete,
+            "A compute manager returns a result; also that of an attempt which had been given up.",
+        ),
+        Event(
+            "fail",
+            _from(S.running, S.waiting),
+            S.error,
+            "A compute manager returns a failure, or something that is no result.",
+        ),
+        Event("release", _from(S.running), S.waiting, "The manager that held it is gone; the attempt is over."),
+        Event("quarantine", _from(S.running), S.error, "Lost too many times in a row; a person should look."),
     )
 }

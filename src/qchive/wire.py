@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import lzma
-import math
 from datetime import UTC, datetime
 from typing import Any, TypeVar, overload
 
@@ -20,8 +19,13 @@ JSON = "application/json"
 MSGPACK = "application/msgpack"
 CONTENT_TYPES = (JSON, MSGPACK)
 
+DEPTH = 100
+"""How deep free data (keywords, extras, properties) may be nested: far beyond need, and far from what ends a stack."""
+
 T = TypeVar("T")
 _TAG = "_bytes_base64_"
+_BITE = 1 << 10
+"""Four bytes of zstd unpack to 128 KiB at most, so one bite of this size to 32 MiB."""
 
 
 class Bytes:
@@ -61,7 +65,7 @@ def _enc_json(value: Any) -> Any:
 
 def _enc_plain(value: Any) -> Any:
     if isinstance(value, Json):
-        return finite(msgspec.json.decode(value.text))
+        return msgspec.json.decode(value.text)
     if isinstance(value, Bytes):
         return value.data
     raise NotImplementedError(f"cannot send a {type(value).__name__}")
@@ -124,20 +128,34 @@ def convert(value: Any, kind: type[T], *, strict: bool = True) -> T:
         raise InvalidBody(f"Invalid request arguments: {e}") from e
 
 
-def finite(value: Any) -> Any:
-    """The same plain value with NaN and infinities as None, which is how JSON carries them."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {k: finite(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(v) for v in value]
-    return value
+def too_deep(text: bytes, most: int = DEPTH) -> bool:
+    """Whether JSON is nested deeper than this."""
+    if text.count(b"[") + text.count(b"{") <= most:
+        return False
+    level = [msgspec.json.decode(text)]
+    for _ in range(most):
+        lists = [v.values() if isinstance(v, dict) else v for v in level if isinstance(v, dict | list)]
+        level = [v for inner in lists for v in inner]
+    return any(isinstance(v, dict | list) for v in level)
 
 
 def stored_json(value: Any) -> bytes:
     """A value as the JSON text that is stored and served: NaN and infinities are null, NUL characters are dropped
-    (PostgreSQL's text and jsonb refuse them)."""
+    (PostgreSQL's text and jsonb refuse them).
+
+    Raises:
+        InvalidBody: it holds what JSON cannot, or is nested too deep to be read again.
+    """
+    try:
+        text = _stored_json(value)
+    except (TypeError, OverflowError, UnicodeEncodeError, RecursionError) as e:
+        raise InvalidBody(f"cannot be stored as JSON: {e}") from e
+    if too_deep(text):
+        raise InvalidBody(f"nested deeper than {DEPTH} levels")
+    return text
+
+
+def _stored_json(value: Any) -> bytes:
     text = _json_encoder.encode(value)
     if b"\\u0000" in text:
         text = _json_encoder.encode(_without_nul(value))
@@ -186,14 +204,22 @@ def decompress_bytes(data: bytes, compression: str, limit: int) -> bytes:
     elif compression == "zstd":
         unpacked = _unzstd(data, limit)
     elif compression == "lzma":
-        try:
-            unpacked = lzma.LZMADecompressor(memlimit=1 << 28).decompress(data, max_length=limit + 1)
-        except lzma.LZMAError as e:
-            raise InvalidBody(f"not lzma data: {e}") from e
+        unpacked = _unlzma(data, limit)
     else:
         raise InvalidBody(f"unknown compression {compression!r}: use zstd, lzma or none")
     if len(unpacked) > limit:
         raise TooLarge(f"unpacks to more than {limit} bytes", limit=limit)
+    return unpacked
+
+
+def _unlzma(data: bytes, limit: int) -> bytes:
+    try:
+        decompressor = lzma.LZMADecompressor(memlimit=1 << 28)
+        unpacked = decompressor.decompress(data, max_length=limit + 1)
+    except lzma.LZMAError as e:
+        raise InvalidBody(f"not lzma data: {e}") from e
+    if not decompressor.eof and len(unpacked) <= limit:
+        raise InvalidBody("not lzma data: it ends too early")
     return unpacked
 
 
@@ -202,14 +228,25 @@ def _unzstd(data: bytes, limit: int) -> bytes:
 
     try:
         # `max_output_size` is ignored when the frame states its size, so the size is read first and
-        # frames without one go through a bounded stream.
+        # frames without one are unpacked in small bites.
         size = zstandard.frame_content_size(data)
         if size > limit:
             raise TooLarge(f"unpacks to {size} bytes, more than {limit}", limit=limit)
-        reader = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(data)
-        return reader.read(limit + 1)
+        decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+        if size >= 0:
+            return decompressor.decompress(data)
+        return _unzstd_bounded(decompressor.decompressobj(), data, limit)
     except zstandard.ZstdError as e:
         raise InvalidBody(f"not zstd data: {e}") from e
+
+
+def _unzstd_bounded(decompressor: Any, data: bytes, limit: int) -> bytes:
+    unpacked = bytearray()
+    for start in range(0, len(data), _BITE):
+        unpacked += decompressor.decompress(data[start : start + _BITE])
+        if decompressor.eof or len(unpacked) > limit:
+            return bytes(unpacked)
+    raise InvalidBody("not zstd data: it ends too early")
 
 
 def blob_as_served(data: bytes, compression: str, limit: int) -> tuple[str, bytes]:

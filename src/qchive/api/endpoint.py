@@ -16,6 +16,9 @@ Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Text = Annotated[str, Meta(pattern=r"^[^\x00]*$")]
 """Text that PostgreSQL can hold: anything without NUL."""
 
+Tag = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*$")]
+"""The name of a queue; longer ones would not fit PostgreSQL's index."""
+
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that can be asked."""
@@ -73,9 +76,9 @@ def legacy(new: Any, old: Any, default: Any) -> Any:
 class Queue(Body, kw_only=True):
     """Where a task waits: its tag and priority, under their present or their older names."""
 
-    compute_tag: Text | UnsetType | None = UNSET
+    compute_tag: Tag | UnsetType | None = UNSET
     compute_priority: int | str | UnsetType | None = UNSET
-    tag: Text | UnsetType | None = UNSET
+    tag: Tag | UnsetType | None = UNSET
     priority: int | str | UnsetType | None = UNSET
 
     @property

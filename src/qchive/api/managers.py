@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from qchive.api.endpoint import Body, Endpoint, Id, Page, Projection, Text
+from qchive.api.endpoint import Body, Endpoint, Id, Page, Projection, Tag, Text
 
 NamePart = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00/]*$")]
 
@@ -59,8 +59,8 @@ class Offer(Body, kw_only=True):
 
     name_data: ManagerName
     programs: Programs
-    compute_tags: list[Text] | None = None
-    tags: list[Text] | None = None
+    compute_tags: list[Tag] | None = None
+    tags: list[Tag] | None = None
     """The older name of `compute_tags`."""
 
     @property

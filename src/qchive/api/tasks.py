@@ -64,7 +64,7 @@ class Return(Body, kw_only=True):
     """Results by task id, each zstd(msgpack(result))."""
 
     name_data: ManagerName
-    results_compressed: dict[int, Bytes]
+    results_compressed: dict[Id, Bytes]
 
 
 CLAIM = Endpoint(

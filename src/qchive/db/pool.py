@@ -79,6 +79,9 @@ class Database:
                         return await work(conn)
                     async with conn.transaction():
                         return await work(conn)
+            except errors.ProgramLimitExceeded:
+                # An OperationalError that would come again each time.
+                raise
             except TRANSIENT as trouble:
                 if asyncio.get_running_loop().time() + delay > deadline:
                     raise Unavailable(f"The database does not answer ({trouble}); try again later") from trouble

@@ -5,6 +5,7 @@ Every filter of every query has one fragment here; a test compares them with the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -36,7 +37,7 @@ _RECORD = {
 }
 _MOLECULE = {
     "molecule_id": "id = ANY(%({0})b::bigint[])",
-    "molecule_hash": "encode(hash, 'hex') = ANY(%({0})b::text[])",
+    "molecule_hash": "hash = ANY(%({0})b::bytea[])",
     "molecular_formula": "formula = ANY(%({0})b::text[])",
     "identifiers": "",
 }
@@ -69,7 +70,7 @@ def records(query: Any, kind: Kind | None, limit: int) -> Composed:
             params[name] = [searchable(v) for v in value]
         elif name in _RECORD:
             clauses.append(_RECORD[name].format(name))
-            params[name] = _value(value)
+            params[name] = [str(v) for v in value] if name in ("owner_user", "creator_user") else _value(value)
         else:
             clauses.append(
                 "r.id IN (SELECT record_id FROM record_molecule"
@@ -95,7 +96,7 @@ def molecules(query: Any, limit: int) -> Composed:
                 params[f"identifier_{n}"] = [msgspec.json.encode({key: v}).decode() for v in wanted]
             continue
         clauses.append(_MOLECULE[name].format(name))
-        params[name] = value
+        params[name] = _hashes(value) if name == "molecule_hash" else value
     return _select("SELECT id FROM molecule", "id", clauses, params, query.cursor)
 
 
@@ -107,6 +108,11 @@ def managers(query: Any, limit: int) -> Composed:
         clauses.append(_MANAGER[name].format(name))
         params[name] = _value(value)
     return _select("SELECT name FROM worker", "id", clauses, params, query.cursor)
+
+
+def _hashes(texts: list[str]) -> list[bytes]:
+    """Those of the texts that are hashes; the others fit no molecule."""
+    return [bytes.fromhex(text) for text in texts if re.fullmatch("([0-9a-f]{2})+", text)]
 
 
 def _given(query: Any) -> Iterator[tuple[str, Any]]:

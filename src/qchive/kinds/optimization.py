@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import Any
 
@@ -106,6 +107,8 @@ def _outcome(packed: bytes) -> Outcome:
     result = returned.success(packed, returned.OptimizationResult, "qcschema_optimization_output")
     if result.final_molecule is None:
         raise ResultRefused("An optimization that succeeded has a final_molecule, this one has none")
+    if not all(map(math.isfinite, result.energies)):
+        raise ResultRefused("An energy of the optimization is no number")
     return returned.outcome(
         result,
         fields={"energies": result.energies},
@@ -116,15 +119,18 @@ def _outcome(packed: bytes) -> Outcome:
 
 def _step(position: int, step: returned.AtomicResult) -> Child:
     try:
-        specification = QCSpecification(
-            program=str(step.provenance.get("creator", "")),
-            driver=SinglepointDriver(step.driver),
-            method=step.model.method,
-            basis=step.model.basis,
-            keywords=step.keywords,
-            protocols=msgspec.convert(step.protocols, SinglepointProtocols),
+        specification = msgspec.convert(
+            {
+                "program": step.provenance.get("creator"),
+                "driver": step.driver,
+                "method": step.model.method,
+                "basis": step.model.basis,
+                "keywords": step.keywords,
+                "protocols": step.protocols,
+            },
+            QCSpecification,
         )
-    except (ValueError, AttributeError) as e:
+    except msgspec.ValidationError as e:
         raise ResultRefused(f"Step {position} of the trajectory makes no sense: {e}") from e
     parts = (Part("molecule", step.molecule),)
     return Child("trajectory", position, "singlepoint", specification, parts, singlepoint_outcome(step))

@@ -20,6 +20,9 @@ OUTPUT_TYPES = ("stdout", "stderr", "error")
 BLOB_LIMIT = 1 << 30
 """Largest unpacked output, native file or wavefunction, in bytes."""
 
+FILE_NAME = 255
+"""Longest name of a native file, in characters."""
+
 T = TypeVar("T")
 
 
@@ -156,6 +159,8 @@ def outcome(result: AtomicResult | OptimizationResult, **own: Any) -> Outcome:
     moved_outputs = extras.pop(_OUTPUTS, None) or {}
     moved_files = extras.pop(_NATIVE_FILES, None) or {}
     qcvars = extras.pop("qcvars", None) or {}
+    if not isinstance(qcvars, dict):
+        raise ResultRefused("extras.qcvars of the result is no map")
     properties: dict[str, Any] = {}
     if isinstance(result, AtomicResult):
         if result.return_result is not None:
@@ -168,10 +173,26 @@ def outcome(result: AtomicResult | OptimizationResult, **own: Any) -> Outcome:
         properties=properties,
         extras=extras,
         provenance={"version": "", "routine": "", **result.provenance},
-        outputs=_blobs(plain, moved_outputs),
-        native_files=_blobs(files, moved_files),
+        outputs=_outputs(plain, moved_outputs),
+        native_files=_native_files(files, moved_files),
         **own,
     )
+
+
+def _outputs(plain: dict[str, Any], moved: Any) -> dict[str, tuple[str, bytes]]:
+    blobs = _blobs(plain, moved)
+    unknown = sorted(set(blobs) - set(OUTPUT_TYPES))
+    if unknown:
+        raise ResultRefused(f"The result has an output {unknown[0]!r}: known are {', '.join(OUTPUT_TYPES)}")
+    return blobs
+
+
+def _native_files(plain: dict[str, Any], moved: Any) -> dict[str, tuple[str, bytes]]:
+    blobs = _blobs(plain, moved)
+    for name in blobs:
+        if not 0 < len(name) <= FILE_NAME or "\0" in name:
+            raise ResultRefused(f"A native file has a name that is empty, has a NUL or is over {FILE_NAME} long")
+    return blobs
 
 
 def _blobs(plain: dict[str, Any], moved: Any) -> dict[str, tuple[str, bytes]]:

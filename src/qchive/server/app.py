@@ -11,12 +11,12 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from qchive.api import endpoints
 from qchive.db.pool import Database
-from qchive.errors import UnknownKind
+from qchive.errors import NoSuchPath, UnknownKind
 from qchive.kinds import KINDS, Kind
 from qchive.server import page, presence
 from qchive.server.bind import Identify, nobody, on_error, refusal, routes
@@ -24,6 +24,9 @@ from qchive.server.handlers import handlers
 from qchive.server.settings import Settings
 
 log = logging.getLogger("qchive.server")
+
+LONGEST = 2000
+"""Characters of an address."""
 
 
 def create_app(
@@ -49,13 +52,13 @@ def create_app(
     app = Starlette(
         routes=[*page.ROUTES, *routes(rows, handlers(rows), identify), *_unknown_kinds()],
         lifespan=lifespan,
-        exception_handlers={HTTPException: on_error},
+        exception_handlers={HTTPException: on_error, Exception: on_error},
     )
     app.router.redirect_slashes = False
     app.state.settings = settings
     app.state.kinds = kinds
     app.state.endpoints = rows
-    return _OneSlash(app)
+    return _Door(app)
 
 
 def _unknown_kinds() -> list[Route]:
@@ -63,19 +66,28 @@ def _unknown_kinds() -> list[Route]:
 
     async def unknown(request: Request) -> Response:
         name = request.path_params["kind"]
-        return refusal(UnknownKind(f"Cannot find handler for type {name}", kind=name))
+        if name not in request.app.state.kinds:
+            return refusal(UnknownKind(f"Cannot find handler for type {name}", kind=name))
+        matches = (route.matches(request.scope)[0] for route in request.app.routes)
+        raise HTTPException(405 if Match.PARTIAL in matches else 404)
 
     paths = ("/bulkCreate", "/bulkGet", "/query", "/{record_id:int}", "/{record_id:int}/{rest:path}")
     return [Route(f"/api/v1/records/{{kind}}{path}", unknown, methods=["GET", "POST"]) for path in paths]
 
 
-class _OneSlash:
-    """Existing clients ping `//api/v1/ping`."""
+class _Door:
+    """What addresses may look like: existing clients ping `//api/v1/ping`, and none of ours is longer than `LONGEST`
+    (numbers of thousands of digits cannot even be read)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith("//"):
-            scope = {**scope, "path": "/" + scope["path"].lstrip("/")}
+        if scope["type"] == "http":
+            path = scope["path"]
+            if len(path) > LONGEST:
+                await refusal(NoSuchPath("404 Not Found: the address is too long"))(scope, receive, send)
+                return
+            if path.startswith("//"):
+                scope = {**scope, "path": "/" + path.lstrip("/")}
         await self.app(scope, receive, send)

@@ -16,7 +16,7 @@ from qchive import wire
 from qchive.api.endpoint import Endpoint
 from qchive.errors import InternalError, NoSuchPath, QCHiveError, Unavailable, WrongMethod
 from qchive.server import access
-from qchive.server.body import accepted, read_body, read_query, read_upload
+from qchive.server.body import accepted, read_body, read_path, read_query, read_upload
 from qchive.server.context import Context
 
 log = logging.getLogger("qchive.server")
@@ -77,7 +77,7 @@ async def _answer(request: Request, endpoint: Endpoint, handler: Handler, identi
         given.append(await read_body(request, endpoint, app.settings.max_body))
     if endpoint.query is not None:
         given.append(read_query(request, endpoint.query))
-    return reply(await handler(ctx, *given, **request.path_params), content_type)
+    return reply(await handler(ctx, *given, **read_path(request)), content_type)
 
 
 def _unavailable(request: Request, error: Unavailable) -> Response:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from qchive import wire
 from qchive.api.endpoint import Endpoint
-from qchive.errors import InvalidBody, TooLarge
+from qchive.errors import InvalidBody, NotFound, TooLarge
 
 Files = list[tuple[str, bytes]]
 
@@ -81,6 +81,18 @@ async def read_upload(request: Request, endpoint: Endpoint, limit: int) -> tuple
             (part.filename or "", await part.read()) for part in form.getlist("files") if isinstance(part, UploadFile)
         ]
     return body, files
+
+
+def read_path(request: Request) -> dict[str, Any]:
+    """The parts of the address that vary.
+
+    Raises:
+        NotFound: an id or a name that no database could hold, so nothing has it.
+    """
+    for name, value in request.path_params.items():
+        if (isinstance(value, int) and value >= 2**63) or (isinstance(value, str) and "\0" in value):
+            raise NotFound(f"There is nothing with {name} {value!r}")
+    return request.path_params
 
 
 def read_query(request: Request, kind: type[msgspec.Struct]) -> Any:

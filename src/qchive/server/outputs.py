@@ -158,6 +158,9 @@ async def native_file_value(ctx: Context, record_id: int, name: str) -> Any:
 
 async def wavefunction(ctx: Context, record_id: int) -> Wavefunction | None:
     """Whether a wavefunction is stored."""
+    from qchive.server.records import exists
+
+    await ctx.db.read(lambda conn: exists(conn, record_id))
     listed = await _list(ctx, record_id, ["wavefunction"])
     return Wavefunction(compression_type=listed[0][3]) if listed else None
 

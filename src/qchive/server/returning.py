@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
+import psycopg
 
 from qchive.api.metadata import TaskReturnMetadata
 from qchive.api.tasks import Return, attempt_of
@@ -28,20 +31,34 @@ UNFIT = "result_refused"
 """The error type of a record whose manager returned something that cannot be stored."""
 
 
-class Returned(msgspec.Struct):
-    """One returned result, decoded as far as it could be without knowing its record."""
+class Returned(msgspec.Struct, frozen=True):
+    """One returned result, read and ready to be stored."""
 
     task_id: int
-    packed: bytes = b""
-    failed: FailedOperation | None = None
+    ready: storing.Success | storing.Failure
     refused: str | None = None
+    """Why the result itself is not taken; what is ready is then a failure that says so."""
+
+    @property
+    def record_id(self) -> int:
+        """The record it is for."""
+        return attempt_of(self.task_id)[0]
+
+    @property
+    def attempt_no(self) -> int:
+        """Which of the record's attempts it belongs to."""
+        return attempt_of(self.task_id)[1]
+
+    @property
+    def success(self) -> bool:
+        """Whether it makes its record complete."""
+        return isinstance(self.ready, storing.Success)
 
 
 class Locked(msgspec.Struct):
     """A record that a result is for."""
 
     id: int
-    kind: str
     status: str
     attempt_no: int
     worker_id: int | None
@@ -54,108 +71,141 @@ async def return_finished(ctx: Context, body: Return) -> TaskReturnMetadata:
     most = ctx.settings.limits["manager_tasks_claim"]
     if len(body.results_compressed) > most:
         raise LimitExceeded(f"Attempted to return too many results - limit is {most}", limit=most)
-    given = await asyncio.to_thread(_unpack, body, ctx.settings.max_result)
+    kinds = await _kinds(ctx, body)
+    given = await asyncio.to_thread(_read_all, ctx, kinds, body)
+    try:
+        return await _take(ctx, name, given)
+    except psycopg.Error as trouble:
+        # One result holds something that neither we nor PostgreSQL foresaw. The others shall not suffer from it.
+        log.error("results of %s taken one by one: %s", name, trouble)
+        return _merged([await _take_alone(ctx, name, one) for one in given])
 
+
+async def _kinds(ctx: Context, body: Return) -> dict[int, Kind]:
+    ids = [attempt_of(task_id)[0] for task_id in body.results_compressed]
+    found = await ctx.db.read(lambda conn: statements.tuples(conn, "records/kinds", ids=ids))
+    return {record_id: ctx.kinds[kind] for record_id, kind in found if kind in ctx.kinds}
+
+
+def _read_all(ctx: Context, kinds: Mapping[int, Kind], body: Return) -> list[Returned]:
+    limit = ctx.settings.max_result
+    read = []
+    for task_id, data in body.results_compressed.items():
+        try:
+            read.append(Returned(task_id, _read(ctx, kinds.get(attempt_of(task_id)[0]), task_id, data.data, limit)))
+        except (ResultRefused, QCHiveError, RecursionError) as e:
+            read.append(_unfit(task_id, str(e)))
+        except Exception:
+            # A fault of ours: it costs this one result, not its neighbours.
+            read.append(_unforeseen(task_id))
+    return read
+
+
+def _read(
+    ctx: Context, kind: Kind | None, task_id: int, data: bytes, limit: int
+) -> storing.Success | storing.Failure:
+    packed = decompress_bytes(data, "zstd", limit)
+    failed = failure(packed)
+    if failed is not None:
+        return storing.failure(failed)
+    if kind is None:
+        raise ResultRefused("There is no such record")
+    _check_id(attempt_of(task_id)[0], packed)
+    return storing.success(ctx.kinds, kind.outcome(packed))
+
+
+class _Id(msgspec.Struct):
+    id: Any = None
+
+
+def _check_id(record_id: int, packed: bytes) -> None:
+    stated = str(msgspec.msgpack.decode(packed, type=_Id).id)
+    if stated.isascii() and stated.isdigit() and stated != str(record_id):
+        raise ResultRefused(f"The result says it belongs to record {stated}, but this task is record {record_id}'s")
+
+
+def _unfit(task_id: int, reason: str) -> Returned:
+    message = f"The compute manager returned something that cannot be stored: {reason}"
+    error = ComputeError(error_type=UNFIT, error_message=message)
+    return Returned(task_id, storing.failure(FailedOperation(error=error)), reason)
+
+
+def _unforeseen(task_id: int) -> Returned:
+    error_id = secrets.token_hex(6)
+    log.exception("error %s: the result of task %s", error_id, task_id)
+    return _unfit(task_id, f"Internal server error {error_id}: ask your admin")
+
+
+async def _take(ctx: Context, name: str, given: Sequence[Returned]) -> TaskReturnMetadata:
     async def work(conn: Connection) -> TaskReturnMetadata:
         known = await statements.tuples(conn, "managers/contact", name=name)
         if not known:
             raise ManagerRefused(f"Manager {name} does not exist")
-        return await _store(conn, ctx, known[0][0], given)
+        return await _store(conn, known[0][0], given)
 
     return await ctx.db.run(work)
 
 
-def _unpack(body: Return, limit: int) -> list[Returned]:
-    given = []
-    for task_id, data in body.results_compressed.items():
-        one = Returned(task_id)
-        try:
-            one.packed = decompress_bytes(data.data, "zstd", limit)
-            one.failed = failure(one.packed)
-        except (ResultRefused, QCHiveError) as e:
-            one.refused = str(e)
-        given.append(one)
-    return given
+async def _take_alone(ctx: Context, name: str, one: Returned) -> TaskReturnMetadata:
+    try:
+        return await _take(ctx, name, [one])
+    except psycopg.Error:
+        return await _take(ctx, name, [_unforeseen(one.task_id)])
 
 
-async def _store(conn: Connection, ctx: Context, worker_id: int, given: Sequence[Returned]) -> TaskReturnMetadata:
-    records = await _lock(conn, given)
-    standings = await _standings(conn, records, given)
-    answer = TaskReturnMetadata(rejected_info=[], accepted_ids=[])
+def _merged(answers: Sequence[TaskReturnMetadata]) -> TaskReturnMetadata:
+    return TaskReturnMetadata(
+        rejected_info=sorted(r for a in answers for r in a.rejected_info),
+        accepted_ids=sorted(i for a in answers for i in a.accepted_ids),
+    )
+
+
+async def _store(conn: Connection, worker_id: int, given: Sequence[Returned]) -> TaskReturnMetadata:
+    locked = await statements.rows(conn, "records/lock", Locked, ids=[one.record_id for one in given])
+    records = {r.id: r for r in locked}
+    ended = await _ended(conn, given)
+    accepted: list[int] = []
+    rejected: list[tuple[int, str]] = []
     finished: list[storing.Finished] = []
-    failures = 0
-    for one in given:
-        record_id, attempt_no = attempt_of(one.task_id)
-        decoded = _decode(ctx.kinds, records.get(record_id), one)
-        success = isinstance(decoded, storing.Success)
-        verdict = judge(standings.get(one.task_id), attempt_no, worker_id, success=success)
-        if isinstance(verdict, str):
-            answer.rejected_info.append((one.task_id, verdict))
-            continue
-        if one.refused is not None:
-            answer.rejected_info.append((one.task_id, one.refused))
+    # Two attempts of one record may come back together: then the success counts.
+    for one in sorted(given, key=lambda one: not one.success):
+        record = records.get(one.record_id)
+        verdict = judge(_standing(record, ended.get(one.task_id)), one.attempt_no, worker_id, success=one.success)
+        reason = verdict if isinstance(verdict, str) else one.refused
+        if reason is None:
+            accepted.append(one.task_id)
         else:
-            answer.accepted_ids.append(one.task_id)
-            failures += not success
-        if verdict is Verdict.store:
-            record = records[record_id]
-            finished.append(storing.Finished(record.id, attempt_no, record.owner, decoded))
+            rejected.append((one.task_id, reason))
+        if verdict is Verdict.store and record is not None:
+            finished.append(storing.Finished(record.id, one.attempt_no, record.owner, one.ready))
+            record.status = (Status.complete if one.success else Status.error).value
     await storing.store(conn, worker_id, finished)
+    failures = sum(not one.success for one in given if one.task_id in accepted)
     await statements.execute(
         conn,
         "managers/count",
         id=worker_id,
-        successes=len(answer.accepted_ids) - failures,
+        successes=len(accepted) - failures,
         failures=failures,
-        rejected=len(answer.rejected_info),
+        rejected=len(rejected),
     )
-    answer.accepted_ids.sort()
-    answer.rejected_info.sort()
-    return answer
+    return TaskReturnMetadata(rejected_info=sorted(rejected), accepted_ids=sorted(accepted))
 
 
-async def _lock(conn: Connection, given: Sequence[Returned]) -> dict[int, Locked]:
-    ids = [record_id for record_id, _ in (attempt_of(one.task_id) for one in given)]
-    fitting = [i for i in ids if 0 < i < 2**47]
-    return {r.id: r for r in await statements.rows(conn, "records/lock", Locked, ids=fitting)}
-
-
-async def _standings(conn: Connection, records: Mapping[int, Locked], given: Sequence[Returned]) -> dict[int, Standing]:
-    asked = [(one.task_id, *attempt_of(one.task_id)) for one in given]
-    asked = [a for a in asked if a[1] in records]
-    ended = {
-        (record_id, attempt): (outcome, by)
-        for record_id, attempt, outcome, by in await statements.tuples(
-            conn, "attempts/ended", record_ids=[a[1] for a in asked], attempt_nos=[a[2] for a in asked]
-        )
+async def _ended(conn: Connection, given: Sequence[Returned]) -> dict[int, tuple[str, int | None]]:
+    """How the attempts ended, by task id, and whose they were; those still open are missing."""
+    record_ids, attempt_nos = [one.record_id for one in given], [one.attempt_no for one in given]
+    found = await statements.tuples(conn, "attempts/ended", record_ids=record_ids, attempt_nos=attempt_nos)
+    by_attempt = {(record_id, attempt): (outcome, by) for record_id, attempt, outcome, by in found}
+    return {
+        one.task_id: by_attempt[one.record_id, one.attempt_no]
+        for one in given
+        if (one.record_id, one.attempt_no) in by_attempt
     }
-    found = {}
-    for task_id, record_id, attempt in asked:
-        r = records[record_id]
-        outcome, by = ended.get((record_id, attempt), (None, None))
-        found[task_id] = Standing(Status(r.status), r.attempt_no, r.worker_id, outcome, by)
-    return found
 
 
-def _decode(kinds: Mapping[str, Kind], record: Locked | None, one: Returned) -> storing.Success | FailedOperation:
-    """What the result is for its record. One that does not fit is a failure that says so, and is refused."""
-    if one.refused is None and one.failed is None and record is not None:
-        try:
-            _check_id(record.id, one.packed)
-            return storing.success(kinds, kinds[record.kind].outcome(one.packed))
-        except (ResultRefused, QCHiveError) as e:
-            one.refused = str(e)
-    if one.failed is not None:
-        return one.failed
-    message = f"The compute manager returned something that cannot be stored: {one.refused}"
-    return FailedOperation(error=ComputeError(error_type=UNFIT, error_message=message))
-
-
-class _Id(msgspec.Struct):
-    id: str | int | None = None
-
-
-def _check_id(record_id: int, packed: bytes) -> None:
-    stated = msgspec.msgpack.decode(packed, type=_Id).id
-    if stated is not None and str(stated).isdigit() and int(stated) != record_id:
-        raise ResultRefused(f"The result says it belongs to record {stated}, but this task is record {record_id}'s")
+def _standing(record: Locked | None, ended: tuple[str, int | None] | None) -> Standing | None:
+    if record is None:
+        return None
+    outcome, by = ended or (None, None)
+    return Standing(Status(record.status), record.attempt_no, record.worker_id, outcome, by)

@@ -23,20 +23,44 @@ class Place(msgspec.Struct, frozen=True):
     molecule: Stored
 
 
+class Texts(msgspec.Struct, frozen=True):
+    """What is stored of an outcome as JSON."""
+
+    properties: bytes
+    extras: bytes
+    fields: bytes
+    provenance: bytes
+
+
 class Step(msgspec.Struct, frozen=True):
     """A child record that is born complete."""
 
     child: Child
+    texts: Texts
     specification: Prepared
     places: tuple[Place, ...]
 
+    @property
+    def outcome(self) -> Outcome:
+        """What the child's own computation wrote."""
+        return self.child.outcome
+
 
 class Success(msgspec.Struct, frozen=True):
-    """A result that is ready to be stored: everything in it has been read and makes sense."""
+    """A result that is ready to be stored: everything in it has been read, makes sense and is encoded."""
 
     outcome: Outcome
+    texts: Texts
     places: tuple[Place, ...]
     steps: tuple[Step, ...]
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A failure that is ready to be stored."""
+
+    error_type: str
+    error_message: str
+    outputs: Mapping[str, tuple[str, bytes]]
 
 
 class Finished(msgspec.Struct, frozen=True):
@@ -45,7 +69,7 @@ class Finished(msgspec.Struct, frozen=True):
     record_id: int
     attempt_no: int
     owner: str | None
-    returned: Success | FailedOperation
+    returned: Success | Failure
 
 
 class _Written(msgspec.Struct, frozen=True):
@@ -53,22 +77,51 @@ class _Written(msgspec.Struct, frozen=True):
 
     record_id: int
     attempt_id: int
-    outcome: Outcome | None
-    outputs: Mapping[str, tuple[str, bytes]]
-    places: tuple[Place, ...] = ()
+    returned: Success | Failure | Step
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What a success writes; None for a failure."""
+        return None if isinstance(self.returned, Failure) else self.returned.outcome
+
+    @property
+    def outputs(self) -> Mapping[str, tuple[str, bytes]]:
+        """stdout, stderr, error."""
+        return self.returned.outputs if isinstance(self.returned, Failure) else self.returned.outcome.outputs
 
 
 def success(kinds: Mapping[str, Kind], outcome: Outcome) -> Success:
     """Make a result ready to be stored.
 
     Raises:
-        InvalidMolecule, InvalidSpecification: something in it makes no sense.
+        InvalidMolecule, InvalidSpecification, InvalidBody: something in it makes no sense.
     """
-    steps = [
-        Step(c, specifications.prepare(kinds[c.kind], c.specification), tuple(map(_place, c.parts)))
-        for c in outcome.children
-    ]
-    return Success(outcome, tuple(map(_place, outcome.molecules)), tuple(steps))
+    steps = tuple(_step(kinds, child) for child in outcome.children)
+    return Success(outcome, _texts(outcome), tuple(map(_place, outcome.molecules)), steps)
+
+
+def failure(failed: FailedOperation) -> Failure:
+    """Make a failure ready to be stored."""
+    error = failed.error or ComputeError()
+    return Failure(_text(error.error_type, 100), _text(error.error_message, 1000), failure_outputs(failed))
+
+
+def _text(text: str, most: int) -> str:
+    return text.replace("\0", "")[:most]
+
+
+def _step(kinds: Mapping[str, Kind], child: Child) -> Step:
+    specification = specifications.prepare(kinds[child.kind], child.specification)
+    return Step(child, _texts(child.outcome), specification, tuple(map(_place, child.parts)))
+
+
+def _texts(outcome: Outcome) -> Texts:
+    return Texts(
+        stored_json(outcome.properties),
+        stored_json(outcome.extras),
+        stored_json(outcome.fields),
+        stored_json(outcome.provenance),
+    )
 
 
 def _place(part: Part) -> Place:
@@ -82,7 +135,12 @@ async def store(conn: Connection, worker_id: int, finished: Sequence[Finished]) 
         return
     successes = [(one, one.returned) for one in finished if isinstance(one.returned, Success)]
     molecule_ids = await _molecule_ids(conn, [s for _, s in successes])
-    await statements.execute(conn, "attempts/supersede", ids=[one.record_id for one in finished])
+    await statements.execute(
+        conn,
+        "attempts/supersede",
+        record_ids=[one.record_id for one in finished],
+        attempt_nos=[one.attempt_no for one in finished],
+    )
     written = await _end_attempts(conn, worker_id, finished)
     written += await _bear(conn, successes, molecule_ids)
     await _add_results(conn, written)
@@ -105,38 +163,20 @@ async def _molecule_ids(conn: Connection, successes: Sequence[Success]) -> dict[
 
 
 async def _end_attempts(conn: Connection, worker_id: int, finished: Sequence[Finished]) -> list[_Written]:
-    errors = [_error(one.returned) for one in finished]
+    failures = [one.returned if isinstance(one.returned, Failure) else None for one in finished]
     rows = await statements.tuples(
         conn,
         "attempts/end",
         record_ids=[one.record_id for one in finished],
         attempt_nos=[one.attempt_no for one in finished],
-        outcomes=["complete" if e is None else "error" for e in errors],
+        outcomes=["complete" if f is None else "error" for f in failures],
         worker_ids=[worker_id] * len(finished),
-        provenances=[
-            stored_json(one.returned.outcome.provenance) if isinstance(one.returned, Success) else None
-            for one in finished
-        ],
-        error_types=[e and _text(e.error_type, 100) for e in errors],
-        error_messages=[e and _text(e.error_message, 1000) for e in errors],
+        provenances=[one.returned.texts.provenance if isinstance(one.returned, Success) else None for one in finished],
+        error_types=[f and f.error_type for f in failures],
+        error_messages=[f and f.error_message for f in failures],
     )
     attempt_ids = {record_id: attempt_id for record_id, _, attempt_id in rows}
-    return [_written(one, attempt_ids[one.record_id]) for one in finished]
-
-
-def _error(returned: Success | FailedOperation) -> ComputeError | None:
-    return None if isinstance(returned, Success) else returned.error or ComputeError()
-
-
-def _text(text: str, most: int) -> str:
-    return text.replace("\0", "")[:most]
-
-
-def _written(one: Finished, attempt_id: int) -> _Written:
-    if isinstance(one.returned, FailedOperation):
-        return _Written(one.record_id, attempt_id, None, failure_outputs(one.returned))
-    outcome = one.returned.outcome
-    return _Written(one.record_id, attempt_id, outcome, outcome.outputs, one.returned.places)
+    return [_Written(one.record_id, attempt_ids[one.record_id], one.returned) for one in finished]
 
 
 async def _bear(
@@ -166,15 +206,12 @@ async def _bear(
         attempt_nos=[0] * len(ids),
         outcomes=["complete"] * len(ids),
         worker_ids=nothing,
-        provenances=[stored_json(step.child.outcome.provenance) for _, step in steps],
+        provenances=[step.texts.provenance for _, step in steps],
         error_types=nothing,
         error_messages=nothing,
     )
     attempt_ids = {record_id: attempt_id for record_id, _, attempt_id in rows}
-    return [
-        _Written(i, attempt_ids[i], step.child.outcome, step.child.outcome.outputs, step.places)
-        for i, (_, step) in zip(ids, steps, strict=True)
-    ]
+    return [_Written(i, attempt_ids[i], step) for i, (_, step) in zip(ids, steps, strict=True)]
 
 
 def _identity(step: Step, molecule_ids: Mapping[str, int]) -> bytes:
@@ -183,19 +220,19 @@ def _identity(step: Step, molecule_ids: Mapping[str, int]) -> bytes:
 
 
 async def _add_results(conn: Connection, written: Sequence[_Written]) -> None:
-    done = [(w.record_id, w.outcome) for w in written if w.outcome is not None]
+    done = [(w.record_id, w.returned.texts) for w in written if not isinstance(w.returned, Failure)]
     await statements.execute(
         conn,
         "records/add_results",
         ids=[i for i, _ in done],
-        properties=[stored_json(o.properties) for _, o in done],
-        extras=[stored_json(o.extras) for _, o in done],
-        fields=[stored_json(o.fields) for _, o in done],
+        properties=[texts.properties for _, texts in done],
+        extras=[texts.extras for _, texts in done],
+        fields=[texts.fields for _, texts in done],
     )
 
 
 async def _add_places(conn: Connection, written: Sequence[_Written], molecule_ids: Mapping[str, int]) -> None:
-    places = [(w.record_id, p) for w in written for p in w.places]
+    places = [(w.record_id, p) for w in written if not isinstance(w.returned, Failure) for p in w.returned.places]
     await statements.execute(
         conn,
         "records/add_molecules",

@@ -1,6 +1,7 @@
--- The open attempts of records end because an earlier attempt's result arrived after all.
+-- The open attempts of records end because the result of an earlier attempt arrived after all.
 INSERT INTO attempt (record_id, attempt_no, outcome, worker_id, started_on)
-SELECT id, attempt_no, 'superseded', worker_id, claimed_at
-FROM record
-WHERE id = ANY(%(ids)b::bigint[]) AND status = 'running'
+SELECT r.id, r.attempt_no, 'superseded', r.worker_id, r.claimed_at
+FROM unnest(%(record_ids)b::bigint[], %(attempt_nos)b::integer[]) AS done (record_id, attempt_no)
+JOIN record r ON r.id = done.record_id AND r.attempt_no <> done.attempt_no
+WHERE r.status = 'running'
 ON CONFLICT (record_id, attempt_no) DO NOTHING

@@ -1,0 +1,2 @@
+-- Of which kind records are.
+SELECT id, kind FROM record WHERE id = ANY(%(ids)b::bigint[])
