@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
-.PHONY: help demo test test-system check format conformance clean
+.PHONY: help demo test test-system check format reference conformance clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -29,6 +29,9 @@ check: $(VENV)/.check ## style, types, import contract
 format: $(VENV)/.check ## bring the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+reference: $(VENV)/.runtime ## write the pages of docs/reference that come from the code
+	$(BIN)/python tools/make_reference.py
 
 conformance: $(VENV)/.test ## the peer's own tests over HTTP against our server; needs the runner's folder in CONFORMANCE
 	tests/interop/conformance/run.sh $(CONFORMANCE)
@@ -54,7 +57,8 @@ $(VENV)/.check: $(VENV)/.test
 	$(PIP) --editable '.[all,test,dev]'
 	@touch $@
 
-$(VENV)/.system: tests/system/packages.txt | $(BIN)/python
+$(VENV)/.system: tests/system/packages.txt tests/system/requirements.txt | $(BIN)/python
 	$(APT) update -qq
 	DEBIAN_FRONTEND=noninteractive $(APT) install -qq --yes --no-install-recommends $$(cat tests/system/packages.txt)
+	$(PIP) --requirement tests/system/requirements.txt
 	@touch $@

@@ -1,8 +1,8 @@
 """Copy other people's files for the web pages from npm packages of exact versions: `python tools/vendor_web.py`.
 
-The files are checked in, so that an installation needs neither npm nor a network; nothing is built. VENDORED.toml beside
-them says where each file came from and what it must hash to; a test compares. To change a version, change PACKAGES, run
-this, look at the page.
+The files are checked in, so that an installation needs neither npm nor a network; nothing is built. VENDORED.toml
+beside them says where each file came from and what it must hash to; a test compares. To change a version, change
+PACKAGES, run this, look at the page.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PACKAGES = (
 )
 
 HEAD = """\
-# Files of other projects in this folder, exactly as published. Written by tools/vendor_web.py; a test checks the hashes.
+# Files of other projects in this folder, exactly as published. Written by tools/vendor_web.py; a test checks hashes.
 """
 
 
