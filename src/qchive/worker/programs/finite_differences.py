@@ -11,7 +11,7 @@ Array = NDArray[np.float64]
 
 # Steps in Bohr. The error of a central difference grows with the square of the step, that of the noise falls with it;
 # energies converged to 1e-10 Hartree give gradients good to 1e-6 Hartree/Bohr, gradients to 1e-8 give Hessians to 1e-5.
-GRADIENT_STEP = 2e-3
+GRADIENT_STEP = 1e-3
 HESSIAN_STEP = 5e-3
 
 

@@ -11,7 +11,7 @@ from qcengine.exceptions import ConvergenceError, InputError
 
 from qchive.worker.programs import dispersion, finite_differences
 from qchive.worker.programs.pyscf_molecule import System
-from qchive.worker.programs.pyscf_solution import Level, Solution, at, frozen_orbitals
+from qchive.worker.programs.pyscf_solution import Level, Solution, at
 
 Array = NDArray[np.float64]
 
@@ -48,11 +48,11 @@ def why_numerical(system: System, level: Level) -> str:
     if method.correlation and fitted:
         return "PySCF's gradients of density-fitted correlation methods are missing or wrong (pyscf issue 3425)"
     if method.correlation and reference == "rohf":
-        return "PySCF's correlated gradients on ROHF are missing or wrong"
+        return "PySCF's correlated gradients on ROHF are missing or of another energy"
     if method.correlation == "ccsd(t)" and reference == "uhf":
         return "PySCF's UCCSD(T) gradients are wrong (pyscf issue 3305)"
-    if method.correlation == "ccsd(t)" and frozen_orbitals(system.mole, level.keywords):
-        return "PySCF's CCSD(T) gradients are for all electrons"
+    if method.functional and not all(system.given.real):
+        return "PySCF's gradients of functionals are wrong with ghost atoms (response of their grids)"
     return ""
 
 
@@ -100,21 +100,16 @@ def _tight(level: Level) -> Level:
 def hessian(system: System, solution: Solution) -> Derivative:
     """The Hessian of a converged solution; InputError where even the gradient would have to be numerical."""
     method, reference = solution.level.method, solution.level.reference
+    if method.correlation is None and reference != "rohf" and not method.vv10:
+        return _analytic_hessian(system, solution)
     reason = why_numerical(system, solution.level)
     if reason:
         raise InputError(f"no Hessian: it would take differences of numerical gradients, because {reason}")
-    if method.correlation is None and reference != "rohf" and not method.vv10:
-        values = _analytic_hessian(solution, system.natom)
-        if method.dispersion:
-            values = values + dispersion.hessian(method.dispersion, system.given, system.mole.atom_coords())
-        return Derivative(values, "analytic" + (", dispersion numerical" if method.dispersion else ""))
     level, guess = _tight(solution.level), solution.scf.make_rdm1()
     values = finite_differences.hessian(
         lambda geometry: gradient(*_displaced(system, geometry, level, guess)).values, system.mole.atom_coords()
     )
-    return Derivative(
-        values, "numerical (central differences of analytic gradients): PySCF has no Hessian of this method"
-    )
+    return Derivative(values, "numerical (central differences of analytic gradients): PySCF has none for this method")
 
 
 def _displaced(system: System, geometry: Array, level: Level, guess: Array) -> tuple[System, Solution]:
@@ -122,6 +117,14 @@ def _displaced(system: System, geometry: Array, level: Level, guess: Array) -> t
     return System(system.given, solution.scf.mol, system.basis), solution
 
 
-def _analytic_hessian(solution: Solution, natom: int) -> Array:
+def _analytic_hessian(system: System, solution: Solution) -> Derivative:
+    """PySCF's Hessian of Hartree-Fock and functionals, with that of the dispersion correction."""
+    method, size = solution.level.method, 3 * system.natom
     blocks = np.asarray(solution.scf.Hessian().kernel(), dtype=float)
-    return blocks.transpose(0, 2, 1, 3).reshape(3 * natom, 3 * natom)
+    values, origin = blocks.transpose(0, 2, 1, 3).reshape(size, size), "analytic"
+    if method.functional:
+        origin += ", without the response of the grid"
+    if method.dispersion:
+        values = values + dispersion.hessian(method.dispersion, system.given, system.mole.atom_coords())
+        origin += ", dispersion numerical"
+    return Derivative(values, origin)

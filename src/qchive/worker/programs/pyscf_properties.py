@@ -67,11 +67,14 @@ def _scf(solution: Solution) -> dict[str, Any]:
 
 def _mp2(solution: Solution) -> dict[str, Any]:
     perturbation = solution.mp2
+    doubles = float(perturbation.e_corr)
     return {
+        "mp2_singles_energy": solution.singles,
+        "mp2_doubles_energy": doubles,
         "mp2_same_spin_correlation_energy": float(perturbation.e_corr_ss),
         "mp2_opposite_spin_correlation_energy": float(perturbation.e_corr_os),
-        "mp2_correlation_energy": float(perturbation.e_corr),
-        "mp2_total_energy": float(perturbation.e_tot),
+        "mp2_correlation_energy": doubles + solution.singles,
+        "mp2_total_energy": solution.energy,
     }
 
 

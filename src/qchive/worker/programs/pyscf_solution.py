@@ -14,6 +14,7 @@ from qchive.worker.programs import dispersion
 from qchive.worker.programs.pyscf_keywords import Keywords
 from qchive.worker.programs.pyscf_method import Method
 from qchive.worker.programs.pyscf_molecule import System
+from qchive.worker.programs.pyscf_rohf import mp2_singles, semicanonical
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Solution:
     scf: Any
     mp2: Any = None
     cc: Any = None
+    singles: float = 0.0
+    """Of MP2 on ROHF."""
     triples: float = 0.0
     dispersion: float = 0.0
 
@@ -40,7 +43,7 @@ class Solution:
     def energy(self) -> float:
         """The energy of the method asked for."""
         top = self.cc or self.mp2 or self.scf
-        return float(top.e_tot) + self.triples + self.dispersion
+        return float(top.e_tot) + self.singles + self.triples + self.dispersion
 
 
 def solve(system: System, level: Level, guess: NDArray[np.float64] | None = None) -> Solution:
@@ -55,11 +58,13 @@ def solve(system: System, level: Level, guess: NDArray[np.float64] | None = None
     if method.correlation is None:
         return Solution(level, scf, dispersion=correction)
     frozen = frozen_orbitals(system.mole, level.keywords)
-    if frozen >= min(n for n in system.mole.nelec if n or max(system.mole.nelec) == n):
-        raise InputError(f"freeze_core: {frozen} frozen orbitals leave nothing to correlate")
+    if frozen > min(system.mole.nelec):
+        raise InputError(f"freeze_core: there are fewer than {frozen} doubly occupied orbitals to freeze")
+    orbitals = semicanonical(scf) if level.reference == "rohf" else scf
     if method.correlation == "mp2":
-        return Solution(level, scf, mp2=_mp2(scf, frozen))
-    cc = _ccsd(scf, frozen, level.keywords)
+        singles = mp2_singles(orbitals, frozen) if level.reference == "rohf" else 0.0
+        return Solution(level, scf, mp2=_mp2(orbitals, frozen), singles=singles)
+    cc = _ccsd(orbitals, frozen, level.keywords)
     return Solution(level, scf, cc=cc, triples=float(cc.ccsd_t()) if method.correlation == "ccsd(t)" else 0.0)
 
 
@@ -94,6 +99,8 @@ def _field(mole: Any, level: Level) -> Any:
         field = kohn_sham[level.reference](mole, xc=method.functional)
         field.nlc = "" if method.vv10 else False
         field.grids.level = keywords.grid_level
+        # VV10 costs the square of the points and is smooth: two levels coarser loses less than the rest of the grid
+        field.nlcgrids.level = max(keywords.grid_level - 2, 0)
         if keywords.grid:
             field.grids.atom_grid = keywords.grid
     if keywords.density_fit:
