@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worker_tasks import Pool, PoolMaker
+
+from tests.worker.worker_tasks import PLUGIN, Pool, PoolMaker
 
 
 @pytest.fixture(scope="session", autouse=True)
 def plugins_importable() -> Iterator[None]:
-    """Worker processes find the plugin module `trouble` as a user's would be found: on PYTHONPATH."""
+    """Worker processes find the plugin module as a user's would be found: on PYTHONPATH."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=":")
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]), prepend=":")
         yield
 
 
@@ -25,12 +26,14 @@ def pools(tmp_path: Path) -> PoolMaker:
 
     @contextmanager
     def make(**options: Any) -> Iterator[Pool]:
-        made = Pool(**{"plugins": ["trouble"], "scratch": tmp_path, **options})
+        folder = tmp_path / "pool"
+        folder.mkdir()
+        made = Pool(folder, **{"plugins": [PLUGIN], **options})
         try:
             yield made
         finally:
             made.pool.stop()
-            assert not list(tmp_path.glob("qchive-worker-*"))
+        assert not list(folder.iterdir())
 
     return make
 
@@ -38,6 +41,6 @@ def pools(tmp_path: Path) -> PoolMaker:
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
     """One pool for all tests of a module that do not mind each other: two slots, 2 GiB."""
-    made = Pool(slots=2, memory=2.0, plugins=["trouble"], scratch=tmp_path_factory.mktemp("scratch"))
+    made = Pool(tmp_path_factory.mktemp("pool"), slots=2, memory=2.0, plugins=[PLUGIN])
     yield made
     made.pool.stop()

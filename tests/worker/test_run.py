@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from worker_tasks import WATER, atomic, optimization
 
 from qchive.kinds import KINDS
 from qchive.kinds import result as returned
 from qchive.wire import compress, decompress, decompress_bytes
 from qchive.worker import run
 from qchive.worker.pack import NotPackable, pack, plain
+from tests.worker.worker_tasks import WATER, atomic, optimization
 
 pytestmark = pytest.mark.usefixtures("warm")
 

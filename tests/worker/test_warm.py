@@ -8,10 +8,10 @@ from typing import Any
 
 import psutil
 import pytest
-from worker_tasks import Pool, PoolMaker, atomic, eventually, failure_of, task, trouble, unpacked
 
 from qchive.errors import ChildKeepsDying
 from qchive.kinds.singlepoint import singlepoint
+from tests.worker.worker_tasks import Pool, PoolMaker, atomic, eventually, failure_of, task, trouble, unpacked
 
 
 def extras(report: Any) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def test_a_cancelled_task_is_stopped_and_never_reported(pools: PoolMaker, tmp_pa
         pool.pool.submit(hanging)
         pool.pool.submit(waiting)
         pids = [int(pid) for pid in eventually(lambda: told.exists() and told.read_text().split())]
-        assert pool.pool.held() == [hanging.id, waiting.id]
+        assert [held.id for held in pool.pool.held()] == [hanging.id, waiting.id]
         pool.pool.cancel(waiting.id)
         pool.pool.cancel(hanging.id)
         last = trouble("noise")
@@ -181,12 +181,13 @@ def test_nothing_outlives_a_worker_that_was_killed(tmp_path: Path, deed: str) ->
     told = tmp_path / "told"
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from worker_tasks import Pool, trouble\n"
-        "pool = Pool(plugins=['trouble'])\n"
+        "from pathlib import Path\n"
+        "from tests.worker.worker_tasks import PLUGIN, Pool, trouble\n"
+        "pool = Pool(Path(sys.argv[2]).parent, plugins=[PLUGIN])\n"
         f"pool.pool.submit(trouble({deed!r}, tell=sys.argv[2]))\n"
         "pool.finished(600)\n"
     )
-    worker = subprocess.Popen([sys.executable, "-c", code, str(Path(__file__).parent), str(told)])
+    worker = subprocess.Popen([sys.executable, "-c", code, str(Path(__file__).parents[2]), str(told)])
     try:
         pids = [int(pid) for pid in eventually(lambda: told.exists() and told.read_text().split()) if int(pid)]
         assert all(map(alive, pids))

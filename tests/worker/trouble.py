@@ -124,6 +124,10 @@ def slow(keywords: Any, _config: Any) -> None:
     time.sleep(keywords["seconds"])
 
 
+def big(keywords: Any, _config: Any) -> dict[str, Any]:
+    return {"noise": os.urandom(int(keywords["mib"] * 2**19)).hex()}
+
+
 def kill_me(_keywords: Any, _config: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -142,6 +146,7 @@ DEEDS = {
         unsendable,
         where,
         slow,
+        big,
         kill_me,
     )
 }

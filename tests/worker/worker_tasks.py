@@ -7,6 +7,7 @@ import queue
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 from qchive.api.managers import ManagerName
@@ -15,6 +16,7 @@ from qchive.wire import compress, decompress, decompress_bytes
 from qchive.worker.executors.executor import Finished, Task
 from qchive.worker.executors.warm import WarmPool
 
+PLUGIN = "tests.worker.trouble"
 NAME = ManagerName(cluster="test", hostname="here", uuid="0")
 WATER = {
     "schema_name": "qcschema_molecule",
@@ -86,9 +88,9 @@ def trouble(method: str, **keywords: Any) -> Task:
 class Pool:
     """A pool and what it has reported."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, folder: Path, **options: Any) -> None:
         self.reports: queue.SimpleQueue[Finished] = queue.SimpleQueue()
-        self.pool = WarmPool(self.reports.put, **{"slots": 1, **options})
+        self.pool = WarmPool(self.reports.put, folder, **{"slots": 1, **options})
 
     def finished(self, timeout: float = 60) -> Finished:
         """The next report."""

@@ -74,7 +74,7 @@ def _foreign(value: Any, where: str, depth: int) -> Any:
         return plain(value.model_dump(), where, depth + 1)
     for kind in (bool, int, float, str, bytes):
         if isinstance(value, kind):
-            return kind(value)
+            return kind(value)  # type: ignore[arg-type]  # a subclass of it, as plain as it gets
     try:
         return msgspec.to_builtins(value)
     except (TypeError, ValueError) as e:

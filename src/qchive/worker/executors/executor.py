@@ -66,8 +66,8 @@ class Executor(ABC):
         """Stop this task, running or not, and forget it. Unknown ids are ignored: the task may just have finished."""
 
     @abstractmethod
-    def held(self) -> list[int]:
-        """Ids of the tasks handed in and not yet reported."""
+    def held(self) -> list[Task]:
+        """The tasks handed in and not yet reported."""
 
     @abstractmethod
     def running(self) -> int:

@@ -14,10 +14,8 @@ import itertools
 import logging
 import queue
 import selectors
-import shutil
 import signal
 import socket
-import tempfile
 import threading
 import time
 from collections import deque
@@ -49,25 +47,25 @@ class WarmPool(Executor):
     """Runs tasks in up to `slots` processes of this machine.
 
     Each task may use `cores` threads, `memory` GiB (its process and all it starts) and `wall_time` seconds; None is no
-    limit. `plugins` are modules that register programs with QCEngine. Temporary files go below `scratch`.
+    limit. `plugins` are modules that register programs with QCEngine. Temporary files go into `folder`.
     """
 
     def __init__(
         self,
         report: Report,
+        folder: Path,
         *,
         slots: int,
         cores: int = 1,
         memory: float | None = None,
         wall_time: float | None = None,
         plugins: Sequence[str] = (),
-        scratch: Path | None = None,
     ) -> None:
         super().__init__(report)
         self.slots = slots
         self._cores, self._memory, self._wall_time = cores, memory, wall_time
         self._plugins = list(plugins)
-        self.folder = Path(tempfile.mkdtemp(prefix="qchive-worker-", dir=scratch))
+        self._folder = folder
         self._env = environment(cores)
         self._programs: Future[dict[str, str]] = Future()
         self._problem: Exception | None = None
@@ -98,9 +96,9 @@ class WarmPool(Executor):
     def cancel(self, task_id: int) -> None:
         self._do(lambda: self._cancel(task_id))
 
-    def held(self) -> list[int]:
+    def held(self) -> list[Task]:
         with self._lock:
-            return list(self._held)
+            return list(self._held.values())
 
     def running(self) -> int:
         return sum(process.task is not None for process in list(self._processes))
@@ -112,7 +110,6 @@ class WarmPool(Executor):
         self._do(self._end)
         self._thread.join()
         self._bell.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     # --- everything below runs in the pool's own thread ----------------------------------------------------------
 
@@ -156,7 +153,7 @@ class WarmPool(Executor):
 
     def _start(self) -> None:
         warm = Warm(self._plugins, list_programs=not self._programs.done())
-        process = WarmProcess(self.folder / str(next(self._numbers)), self._env, warm)
+        process = WarmProcess(self._folder / str(next(self._numbers)), self._env, warm)
         self._processes.append(process)
         self._selector.register(process.socket, selectors.EVENT_READ, process)
         self._mind_writing(process)
