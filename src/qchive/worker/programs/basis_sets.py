@@ -19,7 +19,7 @@ _TIGHTEST = 0.5
 _DEF2_ALL_ELECTRON = 36
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Basis:
     """Functions and potentials of some elements, keyed by symbol."""
 
@@ -30,6 +30,8 @@ class Basis:
     """PySCF's form: [electrons replaced, terms]."""
     cartesian: bool | None = False
     """None: the elements asked for disagree."""
+    auxiliary: str = "def2-universal-jkfit"
+    """The set for fitting Coulomb and exchange that goes with it; that of def2 serves others well (0.1 mHartree)."""
 
 
 def load(name: str, symbols: frozenset[str]) -> Basis:
@@ -37,11 +39,16 @@ def load(name: str, symbols: frozenset[str]) -> Basis:
 
     Raises InputError also where the basis was made for a potential that it does not bring along.
     """
-    known = _names().get(_squeezed(name)) or _names().get(_squeezed(name).replace("(d,p)", "**").replace("(d)", "*"))
-    basis = _from_exchange(known, symbols) if known else _from_pyscf(name, symbols)
+    basis = load_auxiliary(name, symbols)
     for symbol in symbols:
         _refuse_missing_potential(basis, symbol)
     return basis
+
+
+def load_auxiliary(name: str, symbols: frozenset[str]) -> Basis:
+    """A set for density fitting, which needs to hold no electrons; InputError if unknown or lacking an element."""
+    known = _names().get(_squeezed(name)) or _names().get(_squeezed(name).replace("(d,p)", "**").replace("(d)", "*"))
+    return _from_exchange(known, symbols) if known else _from_pyscf(name, symbols)
 
 
 @lru_cache(maxsize=1)
@@ -75,6 +82,7 @@ def _from_exchange(name: str, symbols: frozenset[str]) -> Basis:
         shells=shells,
         potentials=bse._ecp_basis(data),
         cartesian=_cartesian(data),
+        auxiliary=data["auxiliaries"].get("jkfit", Basis.auxiliary),
     )
 
 

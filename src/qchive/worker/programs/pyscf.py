@@ -58,7 +58,7 @@ class PySCFHarness(ProgramHarness):  # type: ignore[misc]  # QCEngine has no typ
         keywords = pyscf_keywords.parse(spec.keywords)
         method = pyscf_method.parse(spec.model.method)
         log, complaints = io.StringIO(), io.StringIO()
-        with _resources(config), contextlib.redirect_stderr(complaints):
+        with _resources(config), contextlib.redirect_stdout(log), contextlib.redirect_stderr(complaints):
             try:
                 system = pyscf_molecule.build(input_data.molecule, spec.model.basis, keywords, config.memory, log)
                 level = Level(method, keywords, keywords.unrestricted_name(system.mole.spin))
@@ -143,5 +143,5 @@ def _provenance(system: System, solution: Solution) -> dict[str, Any]:
     if level.method.correlation:
         details["frozen_orbitals"] = str(frozen_orbitals(system.mole, level.keywords))
     if level.keywords.density_fit:
-        details["density_fitting"] = level.keywords.aux_basis or "auxiliary basis chosen by PySCF"
+        details["density_fitting"] = level.keywords.aux_basis or system.basis.auxiliary
     return details

@@ -30,7 +30,7 @@ class Derivative:
 def gradient(system: System, solution: Solution) -> Derivative:
     """The gradient of a converged solution, dispersion included; ConvergenceError if a step on the way fails."""
     reason = why_numerical(system, solution.level)
-    if reason:
+    if reason and not _uncorrelated(solution):
         values = finite_differences.gradient(_energies(system, solution), system.mole.atom_coords())
         return Derivative(values, f"numerical (central differences of energies): {reason}")
     values = analytic(solution)
@@ -56,9 +56,14 @@ def why_numerical(system: System, level: Level) -> str:
     return ""
 
 
+def _uncorrelated(solution: Solution) -> bool:
+    """Whether a correlation method had nothing to do, so that the gradient is that of Hartree-Fock."""
+    return bool(solution.level.method.correlation) and solution.cc is None and solution.mp2 is None
+
+
 def analytic(solution: Solution) -> Array:
     """PySCF's analytic gradient, without dispersion."""
-    if solution.level.method.correlation == "ccsd(t)":
+    if solution.level.method.correlation == "ccsd(t)" and solution.cc is not None:
         return _triples_gradient(solution.cc)
     maker = (solution.cc or solution.mp2 or solution.scf).nuc_grad_method()
     if solution.level.method.functional:

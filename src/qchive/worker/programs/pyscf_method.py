@@ -20,7 +20,7 @@ _DISPERSION = re.compile(r"(?P<base>.+)-(?P<suffix>d[234].*)")
 # Functionals that were made together with a correction, which libxc does not include: alone they are not the method
 # of that name, so it has to be asked for (b97-d-d3bj), or the method is not offered at all (wb97x-d, b97-3c).
 _MADE_WITH_DISPERSION = frozenset(
-    {"b97_d", "wb97x_d", "wb97x_d3", "b97_3c", "oblyp_d", "opbe_d", "opwlyp_d", "otpss_d", "ssb_d", "revssb_d", "cf22d"}
+    {"b97d", "wb97xd", "wb97xd3", "b973c", "oblypd", "opbed", "opwlypd", "otpssd", "ssbd", "revssbd", "cf22d"}
 )
 # Published names whose functional is another one, without its VV10 part: (functional, damping parameters).
 # Najibi and Goerigk, J. Chem. Theory Comput. 14, 5725 (2018); J. Comput. Chem. 41, 2562 (2020).
@@ -104,8 +104,8 @@ def _components(asked: str, functional: str) -> tuple[dict[str, float], float]:
 
 
 def _bare(libxc_name: str) -> str:
-    """b97_d of gga_xc_b97_d."""
-    return re.sub(r"^(hyb_)?m?(gga|lda)_(xc|x|c)_", "", libxc_name)
+    """b97d of gga_xc_b97_d: libxc's names stand in PySCF's table with and without underscores."""
+    return re.sub(r"^(hyb_)?m?(gga|lda)_(xc|x|c)_", "", libxc_name).replace("_", "")
 
 
 def _describe(functional: str, names: dict[str, float], hybrid: float) -> str:

@@ -25,8 +25,10 @@ def properties(system: System, solution: Solution) -> dict[str, Any]:
     values |= _scf(solution)
     if solution.mp2 is not None:
         values |= _mp2(solution)
-    if solution.cc is not None:
+    elif solution.cc is not None:
         values |= _coupled_cluster(solution)
+    elif solution.level.method.correlation:
+        values |= _no_correlation(solution)
     return values
 
 
@@ -93,3 +95,9 @@ def _coupled_cluster(solution: Solution) -> dict[str, Any]:
         values["ccsd_prt_pr_correlation_energy"] = float(cc.e_corr) + solution.triples
         values["ccsd_prt_pr_total_energy"] = solution.energy
     return values
+
+
+def _no_correlation(solution: Solution) -> dict[str, Any]:
+    """A single electron, or no empty orbital."""
+    stem = {"mp2": "mp2", "ccsd": "ccsd", "ccsd(t)": "ccsd_prt_pr"}[str(solution.level.method.correlation)]
+    return {f"{stem}_correlation_energy": 0.0, f"{stem}_total_energy": solution.energy}

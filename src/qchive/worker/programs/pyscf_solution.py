@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from qcengine.exceptions import ConvergenceError, InputError
 
 from qchive.worker.programs import dispersion
+from qchive.worker.programs.basis_sets import load_auxiliary
 from qchive.worker.programs.pyscf_keywords import Keywords
 from qchive.worker.programs.pyscf_method import Method
 from qchive.worker.programs.pyscf_molecule import System
@@ -51,15 +52,15 @@ def solve(system: System, level: Level, guess: NDArray[np.float64] | None = None
 
     Raises ConvergenceError if SCF or coupled cluster do not converge, InputError if the reference does not fit.
     """
-    scf = _converge(_field(system.mole, level), level.keywords, guess)
+    scf = _converge(_field(system, level), level.keywords, guess)
     method, correction = level.method, 0.0
     if method.dispersion:
         correction, _ = dispersion.energy_and_gradient(method.dispersion, system.given, system.mole.atom_coords())
     if method.correlation is None:
         return Solution(level, scf, dispersion=correction)
     frozen = frozen_orbitals(system.mole, level.keywords)
-    if frozen > min(system.mole.nelec):
-        raise InputError(f"freeze_core: there are fewer than {frozen} doubly occupied orbitals to freeze")
+    if _nothing_to_correlate(scf, frozen):
+        return Solution(level, scf)
     orbitals = semicanonical(scf) if level.reference == "rohf" else scf
     if method.correlation == "mp2":
         singles = mp2_singles(orbitals, frozen) if level.reference == "rohf" else 0.0
@@ -84,14 +85,27 @@ def frozen_orbitals(mole: Any, keywords: Keywords) -> int:
     return int(keywords.freeze_core)
 
 
-def _field(mole: Any, level: Level) -> Any:
-    """The mean-field object for reference, functional, grid and density fitting."""
-    from pyscf import dft, scf
+def _nothing_to_correlate(scf: Any, frozen: int) -> bool:
+    """Whether there is one electron or no empty orbital: PySCF fails then, but the correlation energy is just zero.
 
+    Raises InputError if more orbitals are to be frozen than are doubly occupied.
+    """
+    mole = scf.mol
+    if frozen > min(mole.nelec):
+        raise InputError(f"freeze_core: there are fewer than {frozen} doubly occupied orbitals to freeze")
+    return bool(sum(mole.nelec) - 2 * frozen < 2 or np.shape(scf.mo_coeff)[-1] == min(mole.nelec))
+
+
+def _field(system: System, level: Level) -> Any:
+    """The mean-field object for reference, functional, grid and density fitting."""
+    from pyscf import dft
+    from pyscf.scf import hf, rohf, uhf
+
+    mole = system.mole
     if level.reference == "rhf" and mole.spin:
         raise InputError(f"reference rhf is for singlets, this molecule has multiplicity {mole.spin + 1}")
     method, keywords = level.method, level.keywords
-    hartree_fock: dict[str, Callable[..., Any]] = {"rhf": scf.RHF, "uhf": scf.UHF, "rohf": scf.ROHF}
+    hartree_fock: dict[str, Callable[..., Any]] = {"rhf": hf.RHF, "uhf": uhf.UHF, "rohf": rohf.ROHF}
     kohn_sham: dict[str, Callable[..., Any]] = {"rhf": dft.RKS, "uhf": dft.UKS, "rohf": dft.ROKS}
     if method.functional is None:
         field = hartree_fock[level.reference](mole)
@@ -104,8 +118,19 @@ def _field(mole: Any, level: Level) -> Any:
         if keywords.grid:
             field.grids.atom_grid = keywords.grid
     if keywords.density_fit:
-        field = field.density_fit(auxbasis=keywords.aux_basis)
+        field = field.density_fit(auxbasis=_auxiliary(system, keywords))
     return field
+
+
+def _auxiliary(system: System, keywords: Keywords) -> dict[str, Any]:
+    """The auxiliary basis asked for, or the one that goes with the orbital basis; PySCF's own can be 1 mHartree off."""
+    labels = [str(system.mole.atom_symbol(atom)) for atom in range(system.natom)]
+    name = keywords.aux_basis or system.basis.auxiliary
+    try:
+        shells = load_auxiliary(name, frozenset(label.removeprefix("GHOST-") for label in labels)).shells
+    except InputError as error:
+        raise InputError(f"density_fit: {error.raw_message}; name an auxiliary basis with aux_basis") from error
+    return {label: shells[label.removeprefix("GHOST-")] for label in labels}
 
 
 def _converge(field: Any, keywords: Keywords, guess: NDArray[np.float64] | None) -> Any:
