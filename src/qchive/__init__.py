@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from qchive import errors
     from qchive.client.portal import PortalClient
+    from qchive.local import Local
     from qchive.status import PriorityEnum, RecordStatusEnum
 
 # Loaded when first used: qcelemental alone takes longer than everything else together.

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 from qcelemental.models import Molecule
@@ -16,8 +15,6 @@ from qcelemental.models.v2 import Molecule as NewMolecule
 
 from qchive import PortalClient, PriorityEnum, RecordStatusEnum, errors, wire
 from qchive.api.metadata import DeleteMetadata, InsertMetadata, UpdateMetadata
-from qchive.kinds import KINDS
-from qchive.kinds.singlepoint import singlepoint
 from tests.interop.conftest import Server
 from tests.interop.manager import Manager, failed
 
@@ -249,6 +246,15 @@ def test_more_records_than_one_request_takes_are_sent_in_several(client: PortalC
     assert meta == InsertMetadata(inserted_idx=list(range(9)), existing_idx=[9])
     assert ids[9] == ids[2]
     assert [r.id for r in client.get_records(ids)] == ids
+
+
+def test_a_refused_part_ends_the_call(client: PortalClient, tag: str) -> None:
+    client.server_info["api_limits"] = client.api_limits | {"add_records": 2}
+    inputs = [hydrogen(), hydrogen(), 10**9, hydrogen(), hydrogen()]
+    meta, ids = client.add_singlepoints(inputs, "psi4", "energy", "hf", "sto-3g", compute_tag=tag)
+    assert meta.inserted_idx == [0, 1]
+    assert meta.error_description
+    assert len(ids) == 2
 
 
 def test_with_find_existing_off_every_input_is_a_new_record(client: PortalClient, tag: str) -> None:
@@ -549,28 +555,3 @@ def test_managers_are_seen(client: PortalClient, tag: str, manager: Manager) -> 
     assert len(list(client.query_managers(cluster="tests", limit=1))) == 1
     assert client.query_active_managers(tag, ["psi4", "qcengine"]) == [manager.name]
     assert client.query_active_managers(tag, {"psi4": [], "cfour": []}) == []
-
-
-# --- kinds -------------------------------------------------------------------------------------------------------
-
-
-def test_a_kind_that_is_declared_only_is_added_and_found(
-    client: PortalClient, tag: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The kind is singlepoint under the hood of the server, but the client knows nothing of it but its declaration."""
-    from qchive.client import records
-
-    monkeypatch.delitem(records.CLASSES, "singlepoint")
-    records._class.cache_clear()
-    monkeypatch.setitem(KINDS, "singlepoint", msgspec.structs.replace(singlepoint))
-    try:
-        spec = {"program": "psi4", "driver": "energy", "method": "hf", "basis": "sto-3g"}
-        meta, (record_id,) = client.add("singlepoint", hydrogen(), spec, compute_tag=tag)
-        assert meta.n_inserted == 1
-        record = client.get("singlepoint", record_id)
-        assert str(record) == f"<SinglepointRecord id={record_id} status=RecordStatusEnum.waiting>"
-        assert type(record) is not records.SinglepointRecord
-        assert record.molecule.id == record.molecule_id
-        assert [r.id for r in client.query("singlepoint", molecule_id=record.molecule_id)] == [record_id]
-    finally:
-        records._class.cache_clear()

@@ -65,4 +65,3 @@ def test_an_api_token_opens_the_server(server: Server) -> None:
 def test_an_unknown_api_token_is_refused(server: Server) -> None:
     with pytest.raises(errors.AuthenticationRequired, match="API token"):
         PortalClient(server.url, api_token="qcf_unknown")
-

@@ -12,6 +12,7 @@ import msgspec
 
 from qchive import wire
 from qchive.api import login
+from qchive.api.endpoint import Endpoint
 from qchive.errors import AuthenticationRequired, from_reply
 
 _TOKEN = re.compile(r"qcf_[A-Za-z0-9_-]{1,124}")
@@ -53,7 +54,7 @@ class PasswordLogin(httpx.Auth):
             yield request
 
     def _log_in(self) -> Flow:
-        answer = yield self._request(login.LOGIN.path, content=wire.encode(self._credentials))
+        answer = yield self._request(login.LOGIN, wire.encode(self._credentials))
         if answer.status_code != 200:
             raise _refused(answer)
         self._tokens = wire.decode(answer.content, login.Tokens)
@@ -61,7 +62,7 @@ class PasswordLogin(httpx.Auth):
         self.user_id = None if subject is None else int(subject)
 
     def _renew(self) -> Flow:
-        request = self._request(login.REFRESH.path)
+        request = self._request(login.REFRESH)
         _bear(request, self._tokens.refresh_token)
         answer = yield request
         if answer.status_code == 401 and _EXPIRED in answer.content:
@@ -71,9 +72,9 @@ class PasswordLogin(httpx.Auth):
         else:
             self._tokens.access_token = wire.decode(answer.content, login.Renewed).access_token
 
-    def _request(self, path: str, content: bytes | None = None) -> httpx.Request:
+    def _request(self, row: Endpoint, content: bytes | None = None) -> httpx.Request:
         headers = {"Content-Type": wire.JSON, "Accept": wire.JSON}
-        return httpx.Request("POST", self._address + path.lstrip("/"), content=content, headers=headers)
+        return httpx.Request(row.method, self._address + row.path.lstrip("/"), content=content, headers=headers)
 
 
 class TokenLogin(httpx.Auth):

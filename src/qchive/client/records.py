@@ -300,6 +300,10 @@ class OptimizationRecord(BaseRecord):
     """One for each step, in Hartree."""
     trajectory: list[SinglepointRecord]
 
+    def _facts(self) -> list[tuple[str, str]]:
+        steps = self.energies or []
+        return super()._facts() + ([("steps", str(len(steps))), ("energy", f"{steps[-1]:.10f} Eh")] if steps else [])
+
     def trajectory_element(self, index: int) -> SinglepointRecord:
         """One step of the path; negative numbers count from its end. The others are not fetched."""
         if "trajectory" in self.__dict__:

@@ -19,6 +19,8 @@ class SubmissionCalls(Session):
     """Add records. Molecules are given by id, as `qcelemental` molecules or as QCSchema mappings, one or many.
 
     The answer is which inputs are new and which were there already, and the record's id for each input, in their order.
+    More inputs than the server takes at once are sent in several requests; the first that it refuses ends the call, and
+    its `error_description` says why.
     """
 
     def add(
