@@ -36,7 +36,8 @@ class Bar:
 
     def at(self, done: int, what: str | None = None) -> None:
         """So many items are done; `what` may say more than before."""
-        if not self._show or (self._progress is None and time.monotonic() - self._started < PATIENCE):
+        soon_over = done >= self._total or time.monotonic() - self._started < PATIENCE
+        if not self._show or (self._progress is None and soon_over):
             return
         if self._progress is None:
             self._progress = self._begin()
