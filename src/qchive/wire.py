@@ -148,7 +148,7 @@ def stored_json(value: Any) -> bytes:
     """
     try:
         text = _stored_json(value)
-    except (TypeError, OverflowError, UnicodeEncodeError, RecursionError) as e:
+    except (TypeError, NotImplementedError, OverflowError, UnicodeEncodeError, RecursionError) as e:
         raise InvalidBody(f"cannot be stored as JSON: {e}") from e
     if too_deep(text):
         raise InvalidBody(f"nested deeper than {DEPTH} levels")

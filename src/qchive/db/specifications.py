@@ -34,7 +34,7 @@ def prepare(kind: Kind, specification: Any) -> Prepared:
         body = kind.body(specification)
         # Tasks travel as MessagePack, whose whole numbers end at 64 bits.
         msgspec.msgpack.encode(msgspec.json.decode(body))
-    except (OverflowError, UnicodeEncodeError, TypeError, RecursionError) as e:
+    except (TypeError, NotImplementedError, OverflowError, UnicodeEncodeError, RecursionError) as e:
         raise InvalidSpecification(f"The specification cannot be stored: {e}") from e
     if too_deep(body):
         raise InvalidSpecification(f"The specification is nested deeper than {DEPTH} levels")
