@@ -6,9 +6,6 @@ import threading
 from typing import Any
 
 import pytest
-
-from qchive.api.tasks import task_id
-from qchive.server.settings import Settings
 from tests.archive import prepared, running
 from tests.factories import (
     OPTIMIZATION,
@@ -22,6 +19,9 @@ from tests.factories import (
     sql,
     unpacked,
 )
+
+from qchive.api.tasks import task_id
+from qchive.server.settings import Settings
 
 
 def claimed(manager: Manager, limit: int = 100, **more: Any) -> list[int]:

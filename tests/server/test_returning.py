@@ -9,9 +9,6 @@ from typing import Any
 import msgspec
 import pytest
 import zstandard
-
-from qchive.api.tasks import attempt_of, task_id
-from qchive.server.settings import Settings
 from tests.archive import prepared, running
 from tests.factories import (
     SPEC,
@@ -28,6 +25,9 @@ from tests.factories import (
     sql,
     unpacked,
 )
+
+from qchive.api.tasks import attempt_of, task_id
+from qchive.server.settings import Settings
 
 NO_TASK = "Task does not exist in the task queue"
 ANOTHER = "Task is claimed by another manager"
@@ -153,7 +153,9 @@ def test_finished_work_counts_for_a_record_that_was_cancelled_and_brought_back(a
     assert api.statuses([task["record_id"]]) == ["complete"]
 
 
-@pytest.mark.parametrize("make", [lambda t: t + 1, lambda t: t - 1, lambda t: task_id(999, 1), lambda t: 0, lambda t: -1])
+@pytest.mark.parametrize(
+    "make", [lambda t: t + 1, lambda t: t - 1, lambda t: task_id(999, 1), lambda t: 0, lambda t: -1]
+)
 def test_an_unknown_task_is_refused(api: Http, make: Any) -> None:
     manager, task = started(api)
     unknown = make(task["id"])
@@ -236,7 +238,7 @@ BAD: dict[str, Any] = {
     "endless file name": lambda t: make_result(t, native_files={"a" * 5000: "x"}),
     "deep properties": lambda t: make_result(t, properties={"deep": nested(150)}),
     "deeper extras": lambda t: make_result(t, extras={"deep": nested(900)}),
-    "bottomless": lambda t: make_result(t, extras={"deep": nested(1000)}) and b"\x28\xb5\x2f\xfd" or b"",
+    "bottomless": lambda t: (make_result(t, extras={"deep": nested(1000)}) and b"\x28\xb5\x2f\xfd") or b"",
     "key no text": lambda t: make_result(t, extras={"map": {None: 1}}),
     "unknown extension": lambda t: make_result(t, extras={"odd": msgspec.msgpack.Ext(9, b"x")}),
 }
@@ -392,7 +394,10 @@ def test_outputs_in_other_compressions_are_served_as_sized_zstd(api: Http) -> No
 def test_numbers_that_are_none_and_nul_characters_do_not_stop_a_result(api: Http) -> None:
     manager, task = started(api)
     result = make_result(
-        task, return_result=math.nan, properties={"x": math.inf, "t": "a\0b"}, extras={"y": [-math.inf], "k\0": "\\u0000"}
+        task,
+        return_result=math.nan,
+        properties={"x": math.inf, "t": "a\0b"},
+        extras={"y": [-math.inf], "k\0": "\\u0000"},
     )
     assert manager.give_one(task["id"], result) is None
     for encoding in ("application/json", "application/msgpack"):

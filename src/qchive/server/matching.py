@@ -28,7 +28,7 @@ def objection(need: Need, offer: Offer, *, strict: bool) -> str | None:
     """Why the manager would not run the task, or None if it would. `strict`: the tag `*` is only itself."""
     missing = need.programs - set(offer.programs)
     if missing:
-        return f"Manager missing programs: {missing}"
+        return f"Manager missing programs: {{{', '.join(map(repr, sorted(missing)))}}}"
     wrong = unmet(need.versions, offer.programs)
     if wrong:
         return "Manager has other versions: " + ", ".join(wrong)

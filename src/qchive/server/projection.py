@@ -46,4 +46,7 @@ def wanted(kind: Kind, include: Sequence[str] | None, exclude: Sequence[str] | N
         names |= known
     if "molecules" in asked and typed:
         names |= set(kind.molecules)
-    return Wanted(frozenset(names - set(exclude or ()) | {"id", "record_type", "owner_user"}))
+    unwanted = set(exclude or ())
+    if "compute_history" in unwanted:
+        unwanted.add("outputs")  # they come inside it
+    return Wanted(frozenset(names - unwanted | {"id", "record_type", "owner_user"}))
