@@ -210,4 +210,9 @@ def wavefunction(result: AtomicResult) -> bytes | None:
     """The wavefunction as it is stored, without unset fields."""
     if result.wavefunction is None:
         return None
-    return compress({k: v for k, v in result.wavefunction.items() if v is not None})
+    kept = {k: v for k, v in result.wavefunction.items() if v is not None}
+    basis = kept.get("basis")
+    if isinstance(basis, dict):
+        # QCSchema knows the basis set under two names; existing clients read only this one.
+        kept["basis"] = {**basis, "schema_name": "qcschema_basis_set"}
+    return compress(kept)
