@@ -42,7 +42,7 @@ def with_bonds(molecule: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _from_rdkit(molecule: Mapping[str, Any]) -> Bonds:
-    """Bonds and their orders, by the rules of xyz2mol (Kim and Kim, 2015), aromatic rings as single and double bonds."""
+    """Bonds and their orders as xyz2mol finds them (Kim and Kim, 2015); aromatic rings as single and double bonds."""
     from rdkit import Chem, RDLogger
     from rdkit.Chem import rdDetermineBonds
     from rdkit.Geometry import Point3D
@@ -58,10 +58,11 @@ def _from_rdkit(molecule: Mapping[str, Any]) -> Bonds:
     with _Quiet(RDLogger):
         rdDetermineBonds.DetermineBonds(atoms, charge=round(molecule.get("molecular_charge", 0)))
         Chem.Kekulize(atoms, clearAromaticFlags=True)
-    found = (
-        (*sorted((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())), bond.GetBondTypeAsDouble()) for bond in atoms.GetBonds()
-    )
-    return sorted(found)
+    return sorted(_bond(b.GetBeginAtomIdx(), b.GetEndAtomIdx(), b.GetBondTypeAsDouble()) for b in atoms.GetBonds())
+
+
+def _bond(a: int, b: int, order: float) -> tuple[int, int, float]:
+    return min(a, b), max(a, b), order
 
 
 class _Quiet:
@@ -89,11 +90,11 @@ def _only_single(molecule: Mapping[str, Any]) -> Bonds:
     bonded = Counter(atom for pair in pairs for atom in pair)
     if any(bonded[i] != _SINGLE_BONDS.get(symbol) for i, symbol in enumerate(symbols)):
         raise ValueError('not all of them are single bonds, and telling their orders takes RDKit (pip install "rdkit")')
-    return sorted((min(pair), max(pair), 1.0) for pair in pairs)
+    return sorted(_bond(a, b, 1.0) for a, b in pairs)
 
 
 def _advice(name: str, why: str) -> str:
-    return f"{name}: its bonds cannot be derived from the geometry ({why}); give it as QCSchema JSON with `connectivity`"
+    return f"{name}: its bonds cannot be derived from the geometry ({why}); give QCSchema JSON with `connectivity`"
 
 
 def _first_line(error: Exception) -> str:

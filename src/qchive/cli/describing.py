@@ -114,7 +114,8 @@ def _times(record: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     yield "created", printing.moment(record["created_on"])
     yield "last moved", printing.moment(record["modified_on"])
     if record["tag"] is not None:
-        yield "queue", f"tag {record['tag']}, priority {record['priority']}, needs {', '.join(record['required_programs'])}"
+        yield "queue", f"tag {record['tag']}, priority {record['priority']}"
+        yield "needs", ", ".join(record["required_programs"])
     if (waiting := record["waiting_reason"]) is not None:
         details = [f"{name}: {why}" for name, why in (waiting.get("details") or {}).items()]
         yield "why it waits", "\n".join([waiting["reason"], *details])

@@ -47,7 +47,9 @@ def list_(
     basis: Annotated[Several, typer.Option()] = None,
     tag: Annotated[Several, typer.Option(help="Compute tag.")] = None,
     manager: Annotated[Several, typer.Option(help="Full name of the worker that has or had it.")] = None,
-    created_after: Annotated[str | None, typer.Option(metavar="TIME", help="As 2026-01-31 or 2026-01-31T12:00.")] = None,
+    created_after: Annotated[
+        str | None, typer.Option(metavar="TIME", help="As 2026-01-31 or 2026-01-31T12:00.")
+    ] = None,
     created_before: Annotated[str | None, typer.Option(metavar="TIME")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")] = 25,
     address: Address = DEFAULT,
@@ -108,7 +110,9 @@ def _time(text: str | None, option: str) -> datetime | None:
     try:
         return datetime.fromisoformat(text).astimezone()
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no time: write 2026-01-31 or 2026-01-31T12:00", param_hint=option) from None
+        raise typer.BadParameter(
+            f"{text!r} is no time: write 2026-01-31 or 2026-01-31T12:00", param_hint=option
+        ) from None
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Any:
@@ -172,6 +176,10 @@ def wait_for(client: PortalClient, ids: Sequence[int], timeout: float | None = N
     Raises:
         typer.Exit: some have not ended in time; that is said on stderr.
     """
+    from qchive.api.managers import ManagerStatusEnum
+
+    if ids and not list(client.query_managers(status=ManagerStatusEnum.active, limit=1)):
+        printing.tell("No worker is active: what waits stays waiting until `qchive worker` (or `qchive up`) is started.")
     try:
         found = client.wait(ids, timeout=timeout)
     except TimeoutError as error:

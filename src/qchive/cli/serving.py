@@ -18,7 +18,7 @@ Database = Annotated[
 ]
 SettingsText = Annotated[str, typer.Option("--settings", help="Server settings as JSON.", hidden=True)]
 Cores = Annotated[int, typer.Option(min=1, help="Threads of one computation.")]
-Memory = Annotated[float | None, typer.Option(min=0.1, help="GiB that one computation may use.")]
+Memory = Annotated[float | None, typer.Option(min=0.5, help="GiB that one computation may use.")]
 Tags = Annotated[
     list[str] | None, typer.Option("--tag", help="Compute tag to take, the preferred first; default: all.")
 ]
@@ -128,30 +128,38 @@ def worker(
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that compute; default: one per core.")] = None,
     cores: Cores = 1,
     memory: Memory = None,
-    wall_time: Annotated[float | None, typer.Option(help="Seconds that one computation may take.")] = None,
+    wall_time: Annotated[float | None, typer.Option(min=1, help="Seconds that one computation may take.")] = None,
     tag: Tags = None,
     cluster: Annotated[str, typer.Option(help="First part of the worker's name.")] = "worker",
     spool: Annotated[Path | None, typer.Option(help="Where results wait until the server has confirmed them.")] = None,
+    scratch: Annotated[str | None, typer.Option(help="Where programs put temporary files; $VARIABLES work.")] = None,
+    plugin: Annotated[
+        list[str] | None, typer.Option(help="Module that registers further programs with QCEngine.")
+    ] = None,
+    stop_after_idle: Annotated[float | None, typer.Option(min=1, help="Seconds without work; then end.")] = None,
 ) -> None:
     """Claim tasks from a server, run them with the programs installed here, and return the results."""
-    from qchive.worker import loop
-    from qchive.worker.settings import settings_from
+    import msgspec
 
+    from qchive.worker import loop
+    from qchive.worker.settings import WorkerSettings
+
+    given = {
+        "address": address,
+        "workers": workers,
+        "cores_per_worker": cores,
+        "memory_per_worker": memory,
+        "wall_time": wall_time,
+        "tags": tag or None,
+        "cluster": cluster,
+        "spool": str(spool) if spool is not None else None,
+        "scratch": scratch,
+        "plugins": plugin or None,
+        "stop_after_idle": stop_after_idle,
+    }
     _log()
-    raise typer.Exit(
-        loop.run(
-            settings_from(
-                address=address,
-                workers=workers,
-                cores_per_worker=cores,
-                memory_per_worker=memory,
-                wall_time=wall_time,
-                tags=tag,
-                cluster=cluster,
-                spool=spool,
-            )
-        )
-    )
+    settings = msgspec.convert({name: value for name, value in given.items() if value is not None}, WorkerSettings)
+    raise typer.Exit(loop.run(settings))
 
 
 def _settings(text: str) -> Settings:

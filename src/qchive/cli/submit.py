@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 Named = list[tuple[str, dict[str, Any]]]
 """Molecules with the names of the files they come from."""
 
+_OF_CHARGE = frozenset(
+    ("molecular_charge", "molecular_multiplicity", "fragment_charges", "fragment_multiplicities", "identifiers")
+) | {"validated"}
+"""What no longer holds for a molecule with another charge or spin."""
+
 _MOST = 100_000
 """Molecules of one command; the client sends them in portions that the server takes."""
 
@@ -41,7 +46,8 @@ def add_to(app: typer.Typer) -> None:
 
 def submit(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE…", help="xyz, QCSchema json, archives of them; - is stdin.", show_default=False)
+        list[str],
+        typer.Argument(metavar="FILE…", help="xyz, QCSchema json, archives of them; - is stdin.", show_default=False),
     ],
     program: Annotated[str, typer.Option("--program", "-p", help="pyscf, tblite, rdkit, psi4, nwchem …")],
     method: Annotated[str, typer.Option("--method", "-m", help="hf, b3lyp-d3bj, mp2, gfn2-xtb, mmff94 …")],
@@ -49,9 +55,15 @@ def submit(
     driver: Annotated[Driver | None, typer.Option("--driver", "-d", help="Default: energy.")] = None,
     optimize: Annotated[bool, typer.Option("--optimize", help="Optimize the geometry.")] = False,
     optimizer: Annotated[str, typer.Option(help="Program that takes the steps.")] = "geometric",
-    charge: Annotated[float | None, typer.Option("--charge", "-c", help="Total charge; default: as the file says.")] = None,
-    multiplicity: Annotated[int | None, typer.Option(min=1, help="2S+1; default: as the file says, or the lowest.")] = None,
-    keyword: Annotated[list[str] | None, typer.Option("--keyword", "-k", metavar="NAME=VALUE", help="Of the program.")] = None,
+    charge: Annotated[
+        float | None, typer.Option("--charge", "-c", help="Total charge; default: as the file says.")
+    ] = None,
+    multiplicity: Annotated[
+        int | None, typer.Option(min=1, help="2S+1; default: as the file says, or the lowest.")
+    ] = None,
+    keyword: Annotated[
+        list[str] | None, typer.Option("--keyword", "-k", metavar="NAME=VALUE", help="Of the program.")
+    ] = None,
     optimizer_keyword: Annotated[
         list[str] | None, typer.Option("--optimizer-keyword", metavar="NAME=VALUE", help="Of the optimizer.")
     ] = None,
@@ -74,11 +86,17 @@ def submit(
     """
     if optimize and driver is not None:
         raise typer.BadParameter("an optimizer chooses the driver itself", param_hint="--driver")
-    quantum = {"program": program, "method": method, "basis": basis, "keywords": _settings(keyword, "--keyword")}
+    quantum: dict[str, Any] = {
+        "program": program,
+        "method": method,
+        "basis": basis,
+        "keywords": _settings(keyword, "--keyword"),
+    }
     protocols = _settings(protocol, "--protocol")
     if optimize:
         own = _settings(optimizer_keyword, "--optimizer-keyword")
-        kind, spec = "optimization", {"program": optimizer, "qc_specification": quantum, "keywords": own}
+        kind = "optimization"
+        spec: dict[str, Any] = {"program": optimizer, "qc_specification": quantum, "keywords": own}
     elif optimizer_keyword:
         raise typer.BadParameter("there is no optimizer without --optimize", param_hint="--optimizer-keyword")
     else:
@@ -165,8 +183,7 @@ def _charged(name: str, molecule: Mapping[str, Any], charge: float | None, multi
     from qchive.errors import InvalidMolecule
     from qchive.molecule import stored
 
-    replaced = {"molecular_charge", "molecular_multiplicity", "fragment_charges", "fragment_multiplicities", "validated"}
-    document = {key: value for key, value in molecule.items() if key not in replaced | {"identifiers"}}
+    document = {key: value for key, value in molecule.items() if key not in _OF_CHARGE}
     document["molecular_charge"] = molecule["molecular_charge"] if charge is None else charge
     if multiplicity is not None:
         document["molecular_multiplicity"] = multiplicity
