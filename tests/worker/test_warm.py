@@ -105,6 +105,17 @@ def test_a_task_that_outgrows_its_memory_is_stopped(pools: PoolMaker) -> None:
         assert "a task may hold 0.75 GiB" in message
 
 
+def test_a_process_that_does_not_give_its_memory_back_is_replaced(pools: PoolMaker) -> None:
+    with pools(memory=2.0) as pool:
+        before, kept, after = (pool.run(task).popitem()[1] for task in map(trouble_with, ("where", "keep", "where")))
+        assert kept.success
+        assert extras(before)["pid"] != extras(after)["pid"]
+
+
+def trouble_with(deed: str) -> Any:
+    return trouble(deed, gib=1.1)
+
+
 @pytest.mark.parametrize("own_session", [False, True])
 def test_a_task_that_hangs_is_stopped_with_all_it_started(pools: PoolMaker, tmp_path: Path, own_session: bool) -> None:
     told = tmp_path / "told"

@@ -16,6 +16,8 @@ from qcengine import register_program
 from qcengine.exceptions import ConvergenceError
 from qcengine.programs.model import ProgramHarness
 
+KEPT: list[Any] = []
+
 
 class Trouble(ProgramHarness):
     """Fails in every way a program can fail."""
@@ -128,6 +130,10 @@ def big(keywords: Any, _config: Any) -> dict[str, Any]:
     return {"noise": os.urandom(int(keywords["mib"] * 2**19)).hex()}
 
 
+def keep(keywords: Any, _config: Any) -> None:
+    KEPT.append(np.ones(int(keywords["gib"] * 2**27)))
+
+
 def kill_me(_keywords: Any, _config: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -147,6 +153,7 @@ DEEDS = {
         where,
         slow,
         big,
+        keep,
         kill_me,
     )
 }

@@ -14,6 +14,8 @@ log = logging.getLogger("qchive.worker")
 
 _SOON = 10.0
 """Seconds until a heartbeat that failed is tried again, if that is sooner than the next one."""
+_FAREWELL = 1.0
+"""Seconds that a heartbeat under way is waited for at the end: one that comes after the goodbye would be a return."""
 
 
 class Heart:
@@ -30,7 +32,8 @@ class Heart:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._stopped.set()  # not waited for: it may be in a request to a server that is away
+        self._stopped.set()
+        self._thread.join(_FAREWELL)  # no longer: it may be asking a server that is away
 
     def _run(self) -> None:
         pause = self._period()
@@ -42,7 +45,8 @@ class Heart:
                 pause = min(pause, _SOON)
                 log.warning("Heartbeat: %s; trying again in %.0f s", error.msg, pause)
             except Exception:
-                log.exception("Heartbeat: something unexpected happened")
+                if not self._stopped.is_set():  # at the end, the connection may have been closed under a request
+                    log.exception("Heartbeat: something unexpected happened")
 
     def _period(self) -> float:
         rules = self._rules()

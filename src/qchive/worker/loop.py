@@ -21,13 +21,13 @@ from types import FrameType
 
 from qchive.api.managers import ManagerName
 from qchive.client.connection import Connection
-from qchive.errors import AuthenticationRequired, Forbidden, QCHiveError
+from qchive.errors import QCHiveError
 from qchive.worker.executors.executor import Executor, Finished, Report
 from qchive.worker.heartbeat import Heart
 from qchive.worker.pace import Pause, Store
 from qchive.worker.returning import Returning
 from qchive.worker.scratch import scratch
-from qchive.worker.server import Load, Server, is_final, is_unknown_to
+from qchive.worker.server import Load, Server, is_final, is_misdirected, is_unknown_to
 from qchive.worker.settings import WorkerSettings
 from qchive.worker.spool import Spool
 
@@ -37,6 +37,10 @@ _PATIENCE = 60.0
 """Seconds for an answer of the server."""
 _GOODBYE = 3.0
 """The same when leaving."""
+_GRACE = 2.0
+"""Seconds for a request under way when a signal ends the worker: tasks of a claim broken off would be missed."""
+_GATHER = 0.05
+"""Seconds between two requests that return short tasks; a request costs more than such a task."""
 _LAST_RETURNS = 6.0
 """Seconds for returning what is finished when leaving; the rest stays in the spool."""
 
@@ -69,7 +73,7 @@ class Worker:
         self._store = Store(settings.slots)
         self._idle = Pause(settings.poll, settings.poll_longest)
         self._away = Pause(1.0, 60.0)
-        self._busy_until = time.monotonic()
+        self._busy_until = self._returned_at = time.monotonic()
         self._core_seconds = 0.0
         self.active = threading.Event()
         """Set once the server knows this worker."""
@@ -102,12 +106,16 @@ class Worker:
         """Stop at SIGTERM or SIGINT, at once when they come again; from the main thread only."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGALRM, self._on_alarm)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self._leaving:
             os._exit(130)  # the processes that compute end when our end of their sockets is gone
         self.stop()
-        if self._asking:
+        signal.setitimer(signal.ITIMER_REAL, _GRACE)
+
+    def _on_alarm(self, _number: int, _frame: FrameType | None) -> None:
+        if self._asking and not self._goodbye:
             raise _Leave
 
     # --- the loop -------------------------------------------------------------------------------------------------
@@ -155,14 +163,23 @@ class Worker:
     def _until_next_request(self) -> float:
         if self._away.left():
             return self._away.left()
-        if self._spool.waiting():
-            return 0.0
+        pauses = [self.settings.poll_longest]
+        if len(self._spool):
+            pauses.append(self._until_return())
         if self._store.wanted(len(self._executor.held())):
-            return self._idle.left()
-        return self.settings.poll_longest
+            pauses.append(self._idle.left())
+        return min(pauses)
+
+    def _until_return(self) -> float:
+        """Seconds until what is finished should be returned: at once, unless more short tasks are about to end."""
+        if len(self._spool) >= self._server.rules.most_returned:
+            return 0.0
+        if not self._store.ahead() or not self._executor.held():
+            return 0.0
+        return max(0.0, self._returned_at + _GATHER - time.monotonic())
 
     def _is_idle_for_good(self) -> bool:
-        if self._executor.held() or self._spool.waiting():
+        if self._executor.held() or len(self._spool):
             self._busy_until = time.monotonic()
         limit = self.settings.stop_after_idle
         return limit is not None and time.monotonic() - self._busy_until > limit
@@ -175,7 +192,7 @@ class Worker:
                     self._server.ask_rules()
                     self._server.activate(self.name)
             except QCHiveError as error:
-                if not again and (is_final(error) or isinstance(error, AuthenticationRequired | Forbidden)):
+                if not again and (is_final(error) or is_misdirected(error)):
                     raise
                 log.warning("%s; trying again in %.0f s", error.msg, self._away.take())
                 self._pause_for_server()
@@ -233,9 +250,10 @@ class Worker:
 
     def _give_back(self) -> None:
         """Return what is ready, one request after the other."""
-        while batch := self._returning.next_batch():
+        while not self._until_return() and (batch := self._returning.next_batch()):
             with self._interruptible():
                 self._returning.send(batch, self.name)
+            self._returned_at = time.monotonic()
             self._away.end()
             self._idle.end()
             if self._store.wanted(len(self._executor.held())):

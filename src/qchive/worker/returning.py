@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 
 from qchive.api.managers import ManagerName
-from qchive.errors import QCHiveError, TooLarge
+from qchive.errors import QCHiveError
 from qchive.worker import failure
 from qchive.worker.executors.executor import Finished
 from qchive.worker.pack import pack
-from qchive.worker.server import Server, is_final, is_stumbling, is_unknown_to
+from qchive.worker.server import Server, is_final, is_stumbling, is_too_large, is_unknown_to
 from qchive.worker.spool import Spool, Waiting
 
 log = logging.getLogger("qchive.worker")
 
 _BATCH = 32 << 20
 """Bytes of results in one request, unless a single one is larger."""
+_SMALL = 1 << 16
+"""Bytes. A server that finds less than this too large will not take a note that says so either."""
 
 
 class Returning:
@@ -91,10 +93,10 @@ class Returning:
             return
         for one in batch:
             self._spool.set_aside(one.task_id, error.msg)
-            if isinstance(error, TooLarge) and one.size > failure.OUTPUT_LIMIT:
+            if is_too_large(error) and one.size > _SMALL:
                 self._say_too_large(one, error)
 
-    def _say_too_large(self, one: Waiting, error: TooLarge) -> None:
+    def _say_too_large(self, one: Waiting, error: QCHiveError) -> None:
         """Return a failure in its place, so that the record does not stay in the air."""
         text = f"The computation finished, but its result of {one.size} bytes is too large for the server: {error.msg}"
         result = pack(failure.failed(failure.UNUSABLE, text))

@@ -102,16 +102,28 @@ def is_unknown_to(error: errors.QCHiveError) -> bool:
 
 
 def is_final(error: errors.QCHiveError) -> bool:
-    """Whether sending the very same again can only be refused again. Missing rights can still be granted."""
-    status = error.status_code if isinstance(error, errors.RequestFailed) else error.http
-    return status in (400, 404, 405, 409, 411, 413, 415, 422)
+    """Whether the server has read the very request and will never take it."""
+    return _status(error) in (400, 411, 413, 415, 422)
+
+
+def is_too_large(error: errors.QCHiveError) -> bool:
+    """Whether the server, or a proxy before it, does not read so large a request."""
+    return _status(error) == 413
+
+
+def is_misdirected(error: errors.QCHiveError) -> bool:
+    """Whether who answers is not the server that was meant, or lets nobody in. May be passing, once it has worked."""
+    status = _status(error)
+    return status in (401, 403, 404, 405) or 300 <= status < 400
 
 
 def is_stumbling(error: errors.QCHiveError) -> bool:
     """Whether the server was reached and failed by a fault of its own, which may lie in what was sent."""
-    if isinstance(error, errors.RequestFailed):
-        return error.status_code == 500
-    return isinstance(error, errors.InternalError)
+    return _status(error) == 500
+
+
+def _status(error: errors.QCHiveError) -> int:
+    return (error.status_code or 0) if isinstance(error, errors.RequestFailed) else error.http
 
 
 def _update(status: ManagerStatusEnum, load: Load) -> dict[str, Any]:

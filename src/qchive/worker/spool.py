@@ -90,6 +90,9 @@ class Spool:
             entry = Waiting(finished.task_id, finished.claimed_as, len(finished.result))
             self._waiting[finished.task_id] = entry
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def waiting(self) -> list[Waiting]:
         """What is to be returned, longest-waiting first."""
         with self._guard:
