@@ -27,7 +27,7 @@ def installed() -> dict[str, str]:
     A program is listed only if its version can be found out and is one that its QCEngine harness can drive:
     "found" alone does not mean that it runs.
     """
-    from qchive.worker.programs.installed import versions
+    from qchive.worker.programs.inventory import versions
 
     register()
     return versions()

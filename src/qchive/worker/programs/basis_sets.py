@@ -1,7 +1,8 @@
 """Basis sets with their effective core potentials, by name, in PySCF's form.
 
-The Basis Set Exchange is asked first, because it says what PySCF's own files do not: which potential belongs to the
-basis, and whether its functions are Cartesian or spherical. PySCF's library serves names the Exchange does not have.
+The Basis Set Exchange says what PySCF's own files do not: which potential belongs to the basis, and whether its
+functions are Cartesian or spherical. So PySCF's library is not asked: functions made for a potential would run without
+it, and a name that is a path would be read.
 """
 
 from __future__ import annotations
@@ -47,8 +48,11 @@ def load(name: str, symbols: frozenset[str]) -> Basis:
 
 def load_auxiliary(name: str, symbols: frozenset[str]) -> Basis:
     """A set for density fitting, which needs to hold no electrons; InputError if unknown or lacking an element."""
-    known = _names().get(_squeezed(name)) or _names().get(_squeezed(name).replace("(d,p)", "**").replace("(d)", "*"))
-    return _from_exchange(known, symbols) if known else _from_pyscf(name, symbols)
+    squeezed = _squeezed(name)
+    known = _names().get(squeezed) or _names().get(squeezed.replace("(d,p)", "**").replace("(d)", "*"))
+    if known is None:
+        raise InputError(f"unknown basis set {name}: the Basis Set Exchange has none of that name")
+    return _from_exchange(known, symbols)
 
 
 @lru_cache(maxsize=1)
@@ -68,22 +72,28 @@ def _from_exchange(name: str, symbols: frozenset[str]) -> Basis:
     import basis_set_exchange
     from pyscf.gto.basis import bse
 
-    try:
-        data = basis_set_exchange.get_basis(name, elements=sorted(symbols))
-    except KeyError as error:
-        raise InputError(f"basis set {name}: {error.args[0]}") from error
-    shells = bse._orbital_basis(data)[0]
-    missing = symbols - shells.keys()
-    if missing:
+    offered = _elements(name)
+    if missing := symbols - offered:
         raise InputError(f"basis set {name} has no functions for {', '.join(sorted(missing))}")
+    data = basis_set_exchange.get_basis(name, elements=sorted(symbols))
     return Basis(
         name=str(data["name"]),
         source=f"Basis Set Exchange {basis_set_exchange.version()}, version {data['version']} of the set",
-        shells=shells,
+        shells=bse._orbital_basis(data)[0],
         potentials=bse._ecp_basis(data),
         cartesian=_cartesian(data),
         auxiliary=data["auxiliaries"].get("jkfit", Basis.auxiliary),
     )
+
+
+@lru_cache(maxsize=64)
+def _elements(name: str) -> frozenset[str]:
+    """The elements for which a set has functions, not only a potential."""
+    import basis_set_exchange
+    from basis_set_exchange.lut import element_sym_from_Z
+
+    elements = basis_set_exchange.get_basis(name)["elements"]
+    return frozenset(str(element_sym_from_Z(z, True)) for z, data in elements.items() if "electron_shells" in data)
 
 
 def _cartesian(data: dict[str, Any]) -> bool | None:
@@ -97,31 +107,6 @@ def _cartesian(data: dict[str, Any]) -> bool | None:
     if {"gto_cartesian", "gto_spherical"} <= stated:
         return None
     return "gto_cartesian" in stated
-
-
-@lru_cache(maxsize=64)
-def _from_pyscf(name: str, symbols: frozenset[str]) -> Basis:
-    """A set of PySCF's own library. Only names it lists: it would also take a path and read that file."""
-    import pyscf
-    from pyscf.gto import basis
-    from pyscf.lib.exceptions import BasisNotFoundError
-
-    if basis._format_basis_name(name) not in basis.ALIAS:
-        raise InputError(f"unknown basis set {name}")
-    shells: dict[str, list[Any]] = {}
-    potentials: dict[str, list[Any]] = {}
-    for symbol in symbols:
-        try:
-            shells[symbol] = basis.load(name, symbol)
-        except (BasisNotFoundError, KeyError) as error:
-            raise InputError(f"basis set {name} has no functions for {symbol}") from error
-        try:
-            potential = basis.load_ecp(name, symbol)
-        except (BasisNotFoundError, RuntimeError, KeyError, ValueError):
-            continue  # this library keeps no list of what has a potential: one has to try
-        if potential:
-            potentials[symbol] = potential
-    return Basis(name, f"library of PySCF {pyscf.__version__}", shells, potentials)
 
 
 def _refuse_missing_potential(basis: Basis, symbol: str) -> None:

@@ -62,7 +62,7 @@ def _mole(molecule: Any, basis: Basis, cartesian: bool) -> Any:
     """Atoms, functions and potentials; a ghost has the functions of its element, but no potential."""
     from pyscf import gto
 
-    labels = [s if real else f"GHOST-{s}" for s, real in zip(molecule.symbols, molecule.real, strict=True)]
+    labels = [str(s) if real else f"GHOST-{s}" for s, real in zip(molecule.symbols, molecule.real, strict=True)]
     mole = gto.Mole()
     mole.atom = list(zip(labels, np.asarray(molecule.geometry, dtype=float).reshape(-1, 3).tolist(), strict=True))
     mole.unit = "Bohr"

@@ -52,7 +52,7 @@ def solve(system: System, level: Level, guess: NDArray[np.float64] | None = None
 
     Raises ConvergenceError if SCF or coupled cluster do not converge, InputError if the reference does not fit.
     """
-    scf = _converge(_field(system, level), level.keywords, guess)
+    scf = _converge(_field(system, level), level, guess)
     method, correction = level.method, 0.0
     if method.dispersion:
         correction, _ = dispersion.energy_and_gradient(method.dispersion, system.given, system.mole.atom_coords())
@@ -133,10 +133,13 @@ def _auxiliary(system: System, keywords: Keywords) -> dict[str, Any]:
     return {label: shells[label.removeprefix("GHOST-")] for label in labels}
 
 
-def _converge(field: Any, keywords: Keywords, guess: NDArray[np.float64] | None) -> Any:
+def _converge(field: Any, level: Level, guess: NDArray[np.float64] | None) -> Any:
     """Run the SCF: PySCF itself says nothing when it fails."""
+    keywords = level.keywords
+    # the error of correlation energies is linear in that of the orbitals, that of the SCF energy quadratic
+    tolerance = keywords.conv_tol_grad or (1e-7 if level.method.correlation else None)
     field.chkfile = None
-    field.conv_tol, field.conv_tol_grad = keywords.conv_tol, keywords.conv_tol_grad
+    field.conv_tol, field.conv_tol_grad = keywords.conv_tol, tolerance
     field.max_cycle, field.diis_space = keywords.max_cycle, keywords.diis_space
     field.level_shift, field.init_guess = keywords.level_shift, keywords.init_guess
     if keywords.damp:

@@ -18,6 +18,7 @@ Array = NDArray[np.float64]
 
 _METHODS = {"gfn1-xtb": "GFN1-xTB", "gfn2-xtb": "GFN2-xTB", "ipea1-xtb": "IPEA1-xTB"}
 _HEAVIEST = 86
+_ABOUT_THE_INPUT = ("not compatible", "No support for", "not found among", "Unknown", "Invalid")
 # Names of keywords are compared without regard to case, because archives store them in lower case.
 _SETTINGS = {name: name for name in ("accuracy", "guess", "max-iter", "mixer", "mixer-damping", "mixer-memory",
                                      "temperature", "annealing", "verbosity")}  # fmt: skip
@@ -106,14 +107,27 @@ def _run(method: str, molecule: Any, geometry: Array, keywords: dict[str, Any], 
             logger=log.append,
         )
         _configure(calculator, keywords)
-        return dict(calculator.singlepoint().dict())
-    except (TBLiteTypeError, TBLiteValueError, TypeError) as error:
+        result = dict(calculator.singlepoint().dict())
+    except (TBLiteTypeError, TBLiteValueError, TypeError, ValueError, KeyError) as error:
         raise InputError(f"tblite: {error}") from error
-    except TBLiteRuntimeError as error:
-        if "not converge" in str(error).lower():  # one class for everything: only the message tells
-            advice = "try the keywords max-iter, temperature or mixer-damping"
-            raise ConvergenceError(f"tblite: {error}; {advice}") from error
+    except TBLiteRuntimeError as error:  # one class for everything: only the message tells
+        if "not converge" in str(error):
+            raise ConvergenceError(f"tblite: {error}; try max-iter, temperature or mixer-damping") from error
+        if any(phrase in str(error) for phrase in _ABOUT_THE_INPUT):
+            raise InputError(f"tblite: {error}") from error
         raise UnknownError(f"tblite: {error}") from error
+    _check_shells(molecule, result)
+    return result
+
+
+def _check_shells(molecule: Any, result: dict[str, Any]) -> None:
+    """InputError where tblite has left out electrons or spins that its valence functions cannot hold."""
+    electrons, functions = float(np.sum(result["orbital-occupations"])), int(result["norbitals"])
+    unpaired = round(molecule.molecular_multiplicity) - 1
+    missing = abs(float(np.sum(result["charges"])) - float(molecule.molecular_charge)) > 1e-2
+    if missing or electrons < 0.5 or unpaired > min(electrons, 2 * functions - electrons) + 0.5:
+        state = f"charge {molecule.molecular_charge:+g} and multiplicity {unpaired + 1}"
+        raise InputError(f"{state} do not fit the valence shells of xTB")
 
 
 def _configure(calculator: Any, keywords: dict[str, Any]) -> None:
@@ -121,10 +135,20 @@ def _configure(calculator: Any, keywords: dict[str, Any]) -> None:
         if (name := _SETTINGS.get(key.lower())) is not None:
             calculator.set(name, value)
         elif (name := _INTERACTIONS.get(key.lower())) is not None:
-            calculator.add(name, *(value if isinstance(value, (list, tuple)) else [value]))
+            calculator.add(name, *_arguments(name, value))
         else:
             known = ", ".join([*_SETTINGS, *_INTERACTIONS.values()])
             raise InputError(f"tblite has no keyword {key}; it has {known}")
+
+
+def _arguments(name: str, value: Any) -> list[Any]:
+    """What an interaction is made from: a list means several things, but a field is one vector."""
+    if name != "electric-field":
+        return list(value) if isinstance(value, list | tuple) else [value]
+    field = np.asarray(value, dtype=float).ravel()
+    if field.size != 3:  # tblite would read on behind the end
+        raise InputError("tblite: electric-field takes three components, in atomic units")
+    return [field.tolist()]
 
 
 def _results(method: str, spec: Any, molecule: Any, geometry: Array, result: dict[str, Any]) -> dict[str, Any]:
