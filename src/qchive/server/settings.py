@@ -16,6 +16,23 @@ class NotLoopback(QCHiveError):
     code = "not_loopback"
 
 
+class LimitTooSmall(QCHiveError):
+    """Existing clients ask for a part of each limit at a time, and would see nothing."""
+
+    code = "limit_too_small"
+
+
+SMALLEST = dict.fromkeys(LIMITS, 4) | {
+    "get_records": 10,
+    "add_records": 1,
+    "add_molecules": 1,
+    "get_dataset_entries": 1,
+    "manager_tasks_claim": 1,
+    "manager_tasks_return": 1,
+}
+"""The least that each limit may be: clients ask for a tenth of the records, and a quarter of most else."""
+
+
 class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """How a server behaves."""
 
@@ -58,7 +75,13 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
         Raises:
             NotLoopback: the address can be reached from other machines, and this server has no accounts yet.
+            LimitTooSmall: a limit below what existing clients can work with, or one that does not exist.
         """
+        for name, value in self.api_limits.items():
+            if name not in SMALLEST:
+                raise LimitTooSmall(f"There is no limit called {name!r}: those there are: {', '.join(SMALLEST)}")
+            if value < SMALLEST[name]:
+                raise LimitTooSmall(f"api_limits.{name} = {value} is too small: at least {SMALLEST[name]}")
         if not _is_loopback(self.host):
             raise NotLoopback(
                 f"Refusing to listen on {self.host}: everybody who reaches this server may do everything. "
