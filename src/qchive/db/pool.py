@@ -29,6 +29,10 @@ TRANSIENT = (
 """Trouble that says nothing about the request: the same transaction may well go through in a moment."""
 
 
+_RACES = 3
+"""How often in a row somebody else may be quicker."""
+
+
 class Database:
     """A database and its pool.
 
@@ -72,6 +76,7 @@ class Database:
         """
         deadline = asyncio.get_running_loop().time() + self.patience
         delay = 0.02
+        races = 0
         while True:
             try:
                 async with self._pool.connection() as conn:
@@ -82,6 +87,11 @@ class Database:
             except errors.ProgramLimitExceeded:
                 # An OperationalError that would come again each time.
                 raise
+            except errors.ForeignKeyViolation:
+                # Somebody removed what this transaction had just seen. Looking again, it will find it gone.
+                races += 1
+                if races > _RACES:
+                    raise
             except TRANSIENT as trouble:
                 if asyncio.get_running_loop().time() + delay > deadline:
                     raise Unavailable(f"The database does not answer ({trouble}); try again later") from trouble

@@ -194,6 +194,8 @@ def _plain(value: Any, where: str, depth: int = 0) -> Any:
         return [_plain(item, where, depth + 1) for item in value]
     if isinstance(value, float) and not isfinite(value):
         raise InvalidMolecule(f"`{where}` holds {value}, which JSON cannot carry: write null or text")
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        raise InvalidMolecule(f"`{where}` holds {value}, which MessagePack cannot carry: write text")
     if isinstance(value, bytes):
         return {"_bytes_base64_": msgspec.to_builtins(value)}
     return value

@@ -77,9 +77,11 @@ async def read_upload(request: Request, endpoint: Endpoint, limit: int) -> tuple
         else:
             raise InvalidBody("The part `body_data` is missing")
         body = wire.decode(raw, endpoint.body, kind)
-        files = [
-            (part.filename or "", await part.read()) for part in form.getlist("files") if isinstance(part, UploadFile)
-        ]
+        files = []
+        for part in form.getlist("files"):
+            if not isinstance(part, UploadFile):
+                raise InvalidBody("A part `files` has no file name")
+            files.append((part.filename or "", await part.read()))
     return body, files
 
 
