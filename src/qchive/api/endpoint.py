@@ -8,10 +8,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from qchive.kinds.kind import Kind
+from qchive.kinds.kind import Id, Kind
 from qchive.status import PriorityEnum
 
-Id = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Text = Annotated[str, Meta(pattern=r"^[^\x00]*$")]
 """Text that PostgreSQL can hold: anything without NUL."""

@@ -9,7 +9,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from qchive.api.endpoint import Body, Endpoint, Id, Page, Projection, Tag, Text
+from qchive.api.endpoint import Body, Endpoint, Page, Projection, Tag, Text
+from qchive.kinds.kind import Id
 
 NamePart = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00/]*$")]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from qchive.api.endpoint import Body, BulkGet, Endpoint, Id, Page, Projection, Text
+from qchive.api.endpoint import Body, BulkGet, Endpoint, Page, Projection, Text
 from qchive.api.metadata import DeleteMetadata, InsertMetadata, UpdateMetadata
+from qchive.kinds.kind import Id
 from qchive.wire import Json
 
 

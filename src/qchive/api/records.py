@@ -9,10 +9,10 @@ from typing import Any, cast
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from qchive.api.endpoint import Body, BulkGet, Endpoint, Id, Page, Projection, Queue, Text
+from qchive.api.endpoint import Body, BulkGet, Endpoint, Page, Projection, Queue, Text
 from qchive.api.metadata import DeleteMetadata, InsertMetadata, UpdateMetadata
 from qchive.api.tasks import RecordTask
-from qchive.kinds.kind import Kind
+from qchive.kinds.kind import Id, Kind
 from qchive.status import RecordStatusEnum
 from qchive.wire import Bytes, Json
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
-from qchive.api.endpoint import Body, Endpoint, Id
+from qchive.api.endpoint import Body, Endpoint
 from qchive.api.managers import ManagerName, Offer
 from qchive.api.metadata import TaskReturnMetadata
+from qchive.kinds.kind import Id
 from qchive.status import PriorityEnum
 from qchive.wire import Bytes, decompress
 

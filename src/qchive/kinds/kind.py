@@ -7,11 +7,15 @@ line in `kinds/__init__.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from qchive.canonical import canonical, content_hash
+
+Id = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""The id of anything, as PostgreSQL can hold it."""
 
 Molecule = Mapping[str, Any]
 """A molecule as it stands on the wire (`molecules-and-files.md` §1)."""
@@ -36,7 +40,7 @@ class Inputs(msgspec.Struct, frozen=True):
 
 def one_molecule(field: str, role: str) -> Inputs:
     """Inputs of a kind that computes one molecule per record."""
-    return Inputs(field, int | dict[str, Any], lambda element: (Part(role, element),))
+    return Inputs(field, Id | dict[str, Any], lambda element: (Part(role, element),))
 
 
 class Facets(msgspec.Struct, frozen=True):
