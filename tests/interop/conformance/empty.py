@@ -1,4 +1,5 @@
-"""Make the server in a folder empty again: `empty.py DIR`; ids start from 1."""
+"""Make the server in a folder empty again: `empty.py DIR`; ids start from 1. It runs before each test, so it imports
+little; where the database is, `serve.py` wrote down."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The peer's own tests against our server: `run.py RUNNER [pytest arguments or node ids]`.
+"""The peer's own tests against our server: `python -m tests.interop.conformance.run RUNNER [options or node ids]`.
 
 RUNNER is the folder of the runner, with `run.sh` and the list of tests `calibrated.txt`. Of the list, what
-`deviations.toml` says is left to later is not run. The outcome must be exactly as that file says: a test listed there as
-meant to differ has to fail, all others have to pass.
+`deviations.toml` says is left to later is not run. The outcome must be exactly as that file says: a test listed there
+as meant to differ has to fail, all others have to pass.
 """
 
 from __future__ import annotations
@@ -18,11 +18,8 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent)]
-
-import serve
-
 from qchive.db.embedded import EmbeddedPostgres
+from tests.interop.conformance import serve
 
 HERE = Path(__file__).parent
 FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
