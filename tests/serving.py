@@ -1,0 +1,32 @@
+"""Servers for the tests of the server: a fresh one per test, and one that a whole file shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.archive import prepared, running
+from tests.factories import Http, http
+
+
+@pytest.fixture
+def api(archive: Any) -> Iterator[Http]:
+    """Requests to a server with a fresh database."""
+    with http(archive.address) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared(databases: Any) -> Iterator[Any]:
+    """A server that the tests of one file share: for those that leave nothing behind that others would notice."""
+    with prepared(databases) as conninfo, running(conninfo) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def shared_api(shared: Any) -> Iterator[Http]:
+    """Requests to the shared server."""
+    with http(shared.address) as made:
+        yield made
