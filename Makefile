@@ -15,7 +15,7 @@ demo: $(VENV)/.runtime ## a whole archive on this machine: real computations, re
 	$(BIN)/qchive demo
 
 test: $(VENV)/.test ## all tests that need nothing but pip
-	$(BIN)/python -m pytest -m "not system" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "not system" -n 2 --dist loadfile
 
 test-system: $(VENV)/.test $(VENV)/.system ## the tests that need programs from Debian packages, which are installed first
 	$(BIN)/python -m pytest -m system
@@ -34,7 +34,7 @@ reference: $(VENV)/.runtime ## write the pages of docs/reference that come from 
 	$(BIN)/python tools/make_reference.py
 
 conformance: $(VENV)/.test ## the peer's own tests over HTTP against our server; needs the runner's folder in CONFORMANCE
-	tests/interop/conformance/run.sh $(CONFORMANCE)
+	$(BIN)/python -m tests.interop.conformance.run $(CONFORMANCE)
 
 clean: ## forget everything that was installed
 	rm -rf $(VENV)

@@ -95,7 +95,7 @@ class Local:
         return self._database_url or (self._postgres.dsn if self._postgres else "")
 
     def start(self) -> None:
-        """Start everything, and wait until the server answers."""
+        """Start everything, and wait until the server answers. What dies from then on is started again."""
         if self.supervisor is not None:
             return
         try:
@@ -111,6 +111,7 @@ class Local:
                 [*supervised, self._server(), self._upkeep()], on_exit=self._on_exit, backoff=Backoff(calm=20.0)
             )
             self.supervisor.start()
+            self.supervisor.watch()
             self._wait_until_it_answers()
             if self._workers:
                 self._end_dead_workers()
@@ -118,11 +119,6 @@ class Local:
         except BaseException:
             self.stop()
             raise
-
-    def watch(self) -> None:
-        """Restart what dies, in a thread of its own."""
-        assert self.supervisor is not None
-        self.supervisor.watch()
 
     def stop(self) -> None:
         """End everything: the worker first, PostgreSQL last. A temporary archive is gone then."""
@@ -146,7 +142,6 @@ class Local:
 
     def __enter__(self) -> Self:
         self.start()
-        self.watch()
         return self
 
     def __exit__(
@@ -184,7 +179,6 @@ class Local:
     def _wait_until_it_answers(self, patience: float = 60.0) -> None:
         assert self.supervisor is not None
         deadline = time.monotonic() + patience
-        self.supervisor.watch()
         with Connection(self.address, retry_max=0, timeout=5.0) as connection:
             while True:
                 try:

@@ -202,6 +202,8 @@ class Supervisor:
 
     def watch(self) -> None:
         """Do the same in a thread of its own; what would have been raised is kept in `problem`."""
+        if self._watcher is not None:
+            raise RuntimeError("the children are being watched already")
         self._watcher = threading.Thread(target=self._watch, name="qchive-supervisor", daemon=True)
         self._watcher.start()
 
