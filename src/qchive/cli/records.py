@@ -179,7 +179,7 @@ def wait_for(client: PortalClient, ids: Sequence[int], timeout: float | None = N
     from qchive.api.managers import ManagerStatusEnum
 
     if ids and not list(client.query_managers(status=ManagerStatusEnum.active, limit=1)):
-        printing.tell("No worker is active: what waits stays waiting until `qchive worker` (or `qchive up`) is started.")
+        printing.tell("No worker is active: what waits goes on waiting until `qchive worker` or `qchive up` runs.")
     try:
         found = client.wait(ids, timeout=timeout)
     except TimeoutError as error:
