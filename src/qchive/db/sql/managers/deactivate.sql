@@ -1,3 +1,3 @@
--- End managers.
-UPDATE worker SET active = false, modified_on = now(), active_tasks = 0, active_cores = 0, active_memory = 0
+-- End managers. Their last figures stay.
+UPDATE worker SET active = false, modified_on = now()
 WHERE id = ANY(%(ids)b::bigint[])
