@@ -212,7 +212,7 @@ def wavefunction(result: AtomicResult) -> bytes | None:
         return None
     kept = {k: v for k, v in result.wavefunction.items() if v is not None}
     basis = kept.get("basis")
-    if isinstance(basis, dict):
+    if isinstance(basis, dict) and basis.get("schema_name") == "qcschema_basis":
         # QCSchema knows the basis set under two names; existing clients read only this one.
         kept["basis"] = {**basis, "schema_name": "qcschema_basis_set"}
     return compress(kept)
