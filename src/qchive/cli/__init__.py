@@ -27,5 +27,6 @@ def main() -> None:
     try:
         app()
     except QCHiveError as error:
-        typer.secho(f"qchive: {error}", fg="red", err=True)
+        which = f": {', '.join(map(str, error.fields['ids']))}" if error.fields.get("ids") else ""
+        typer.secho(f"qchive: {error}{which}", fg="red", err=True)
         sys.exit(1)
