@@ -19,6 +19,7 @@ def connect(address: str) -> PortalClient:
 
     Raises:
         ServerUnreachable: nobody answers there; the message says how to start an archive.
+        typer.BadParameter: it is no address.
     """
     from qchive.client.portal import PortalClient
     from qchive.errors import ServerUnreachable
@@ -32,6 +33,8 @@ def connect(address: str) -> PortalClient:
             "QCHIVE_ADDRESS",
             **error.fields,
         ) from error
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--address") from None
     client.retry_max = 5
     if motd := client.server_info.get("motd"):
         typer.echo(motd, err=True)

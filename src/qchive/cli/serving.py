@@ -158,7 +158,10 @@ def worker(
         "stop_after_idle": stop_after_idle,
     }
     _log()
-    settings = msgspec.convert({name: value for name, value in given.items() if value is not None}, WorkerSettings)
+    try:
+        settings = msgspec.convert({name: value for name, value in given.items() if value is not None}, WorkerSettings)
+    except msgspec.ValidationError as error:
+        raise typer.BadParameter(str(error)) from None
     raise typer.Exit(loop.run(settings))
 
 
