@@ -1,0 +1,138 @@
+"""No request does a statement per record: what PostgreSQL itself says it was asked, for few records and for many."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from tests.factories import OPTIMIZATION, SPEC, Http, Manager, add, failure, make_molecule, make_result, sql
+
+MANY = 40
+
+
+class Log:
+    """PostgreSQL's own log of the statements that the server under test sends."""
+
+    def __init__(self, path: Any) -> None:
+        self._path = path
+        self._from = path.stat().st_size
+
+    def said(self) -> Counter[str]:
+        """Statements since the last look, by their first line."""
+        with self._path.open("rb") as log:
+            log.seek(self._from)
+            new = log.read()
+            self._from = log.tell()
+        lines = re.findall(r"LOG:  (?:execute [^:]*|statement): (.*)", new.decode())
+        # The server notes every few seconds that it is there.
+        return Counter(line for line in lines if not line.startswith("-- Note that the API"))
+
+
+@pytest.fixture
+def log(archive: Any, api: Http, postgres: Any) -> Log:
+    name = archive.conninfo.partition("?")[0].rpartition("/")[2]
+    sql(archive.conninfo, f"ALTER DATABASE {name} SET log_statement = 'all'")
+    # Only new connections obey.
+    sql(
+        archive.conninfo,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    api.post("records/query", {})
+    return Log(postgres.log)
+
+
+def molecules(n: int) -> list[dict[str, Any]]:
+    return [make_molecule() for _ in range(n)]
+
+
+def adding(api: Http, kind: str, **more: Any) -> Callable[[int], Any]:
+    return lambda n: partial(add, api, molecules=molecules(n), kind=kind, **more)
+
+
+def finding(api: Http) -> Callable[[int], Any]:
+    def prepare(n: int) -> Callable[[], Any]:
+        known = molecules(n)
+        add(api, molecules=known)
+        return lambda: add(api, molecules=known)
+
+    return prepare
+
+
+def claiming(api: Http) -> Callable[[int], Any]:
+    def prepare(n: int) -> Callable[[], Any]:
+        manager = Manager(api, tags=[f"c{n}"])
+        add(api, n, compute_tag=f"c{n}")
+        return lambda: manager.claim(n)
+
+    return prepare
+
+
+def returning(api: Http, kind: str, fails: bool = False) -> Callable[[int], Any]:
+    def prepare(n: int) -> Callable[[], Any]:
+        tag = f"r{n}{kind}{fails}"
+        manager = Manager(api, tags=[tag])
+        ids = add(api, n, kind, compute_tag=tag)
+        tasks = manager.claim(n)
+        assert len(tasks) == len(ids)
+        parts = {"stdout": "x", "native_files": {"a": "b", "c": "d"}} if kind == "singlepoint" else {}
+        results = {t["id"]: failure() if fails else make_result(t, **parts) for t in tasks}
+        return lambda: manager.give(results)
+
+    return prepare
+
+
+def reading(api: Http, kind: str) -> Callable[[int], Any]:
+    def prepare(n: int) -> Callable[[], Any]:
+        tag = f"g{n}{kind}"
+        ids = add(api, n, kind, compute_tag=tag)
+        manager = Manager(api, tags=[tag])
+        manager.give({t["id"]: make_result(t, stdout="x") for t in manager.claim(n)})
+        waiting = add(api, n, kind)
+        return lambda: api.post(f"records/{kind}/bulkGet", {"ids": [*ids, *waiting], "include": ["**"]})
+
+    return prepare
+
+
+def changing(api: Http, method: str, path: str, body: dict[str, Any]) -> Callable[[int], Any]:
+    def prepare(n: int) -> Callable[[], Any]:
+        ids = add(api, n)
+        return lambda: api.ask(method, f"/api/v1/{path}", {"record_ids": ids, **body})
+
+    return prepare
+
+
+REQUESTS: dict[str, Callable[[Http], Callable[[int], Any]]] = {
+    "add single points": lambda api: adding(api, "singlepoint", spec=SPEC),
+    "add optimizations": lambda api: adding(api, "optimization", spec=OPTIMIZATION),
+    "add again": finding,
+    "add molecules": lambda api: lambda n: partial(api.post, "molecules/bulkCreate", molecules(n)),
+    "claim": claiming,
+    "return single points": lambda api: returning(api, "singlepoint"),
+    "return optimizations": lambda api: returning(api, "optimization"),
+    "return failures": lambda api: returning(api, "singlepoint", fails=True),
+    "get single points": lambda api: reading(api, "singlepoint"),
+    "get optimizations": lambda api: reading(api, "optimization"),
+    "cancel": lambda api: changing(api, "PATCH", "records", {"status": "cancelled"}),
+    "tag and comment": lambda api: changing(api, "PATCH", "records", {"compute_tag": "t", "comment": "c"}),
+    "delete": lambda api: changing(api, "POST", "records/bulkDelete", {"soft_delete": True, "delete_children": True}),
+    "remove": lambda api: changing(api, "POST", "records/bulkDelete", {"soft_delete": False, "delete_children": True}),
+}
+
+
+@pytest.mark.parametrize("what", REQUESTS)
+def test_many_records_need_no_more_statements_than_few(api: Http, log: Log, what: str) -> None:
+    prepare = REQUESTS[what](api)
+    prepare(1)()  # the first of its kind stores the specification
+    few, many = prepare(2), prepare(MANY)
+    log.said()
+    few()
+    for_few = log.said()
+    many()
+    for_many = log.said()
+    assert for_many == for_few
+    assert 0 < for_few.total() <= 30
