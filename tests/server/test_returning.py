@@ -218,7 +218,6 @@ BAD: dict[str, Any] = {
     "success false": lambda t: make_result(t, success=False),
     "for another kind": lambda t: make_result(t, schema_name="qcschema_optimization_output"),
     "lacks its driver": lambda t: {k: v for k, v in make_result(t).items() if k != "driver"},
-    "of another record": lambda t: make_result(t, id="4711"),
     "short gradient": lambda t: make_result(t, driver="gradient", return_result=[0.0] * 5),
     "short hessian": lambda t: make_result(t, driver="hessian", return_result=[[0.0] * 6] * 5),
     "qcvars no map": lambda t: make_result(t, extras={"qcvars": [1]}),

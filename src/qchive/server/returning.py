@@ -6,7 +6,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 import psycopg
@@ -110,18 +109,7 @@ def _read(
         return storing.failure(failed)
     if kind is None:
         raise ResultRefused("There is no such record")
-    _check_id(attempt_of(task_id)[0], packed)
     return storing.success(ctx.kinds, kind.outcome(packed))
-
-
-class _Id(msgspec.Struct):
-    id: Any = None
-
-
-def _check_id(record_id: int, packed: bytes) -> None:
-    stated = str(msgspec.msgpack.decode(packed, type=_Id).id)
-    if stated.isascii() and stated.isdigit() and stated != str(record_id):
-        raise ResultRefused(f"The result says it belongs to record {stated}, but this task is record {record_id}'s")
 
 
 def _unfit(task_id: int, reason: str) -> Returned:
