@@ -27,7 +27,9 @@
         ├── WrongMajor            the data were written by another major version of PostgreSQL
         ├── DataInUse             another process works with this data folder
         ├── DataUnreachable       a data folder that the user PostgreSQL runs as cannot use
+        ├── WrongSchema           the database was made by a newer release
         ├── PortInUse             somebody else listens where we were to listen
+        ├── NotLoopback           a server without accounts was to be reachable from other machines
         └── ChildKeepsDying       a process of ours that dies again and again
 
 The reply carries `msg`, `code` and the fields; our client raises the class the server raised. `msg` is what the
@@ -217,6 +219,18 @@ class DataUnreachable(LocalProblem):
     """A data folder that the user PostgreSQL runs as cannot enter or does not own."""
 
     code = "data_unreachable"
+
+
+class WrongSchema(LocalProblem):
+    """The database was made by a newer release."""
+
+    code = "wrong_schema"
+
+
+class NotLoopback(LocalProblem):
+    """A server without accounts may not be reachable from other machines."""
+
+    code = "not_loopback"
 
 
 class PortInUse(LocalProblem):

@@ -6,18 +6,12 @@ from importlib.resources import files
 
 import psycopg
 
-from qchive.errors import QCHiveError
+from qchive.errors import WrongSchema
 
 VERSION = 1
 """The schema this release works on: the number of the newest file in `migrations/`, or 1 for the first schema."""
 
 _LOCK = 0x51_43_48_49_56_45  # "QCHIVE": one process migrates, the others wait and find it done
-
-
-class WrongSchema(QCHiveError):
-    """The database belongs to another release."""
-
-    code = "wrong_schema"
 
 
 def migrate(conninfo: str) -> int:

@@ -7,13 +7,7 @@ import ipaddress
 import msgspec
 
 from qchive.api.about import LIMITS
-from qchive.errors import QCHiveError
-
-
-class NotLoopback(QCHiveError):
-    """A server without accounts may not be reachable from other machines."""
-
-    code = "not_loopback"
+from qchive.errors import NotLoopback
 
 
 class LimitTooSmall(QCHiveError):
