@@ -1,0 +1,42 @@
+"""How much of everything a run does."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Sizes(msgspec.Struct, frozen=True):
+    """The numbers of a run. Every figure is per operation, so a smaller run only has more noise."""
+
+    rounds: int = 3
+    """How often each measure is taken; the median counts."""
+    records: int = 1000
+    """Single points added, computed and read."""
+    lazy: int = 50
+    """Records whose fields are fetched one by one."""
+    optimizations: int = 100
+    steps: int = 5
+    output_bytes: int = 20_000
+    chunk: int = 500
+    """Records of one call that adds."""
+    claim: int = 100
+    """Tasks of one claim."""
+    clients: int = 4
+    queues: tuple[int, int] = (1_000, 50_000)
+    """Lengths of the queue, the first being what the others are compared with."""
+    claims: int = 10
+    """Claims of 50 at each length."""
+    million: int = 1_000_000
+    claimed_under_snapshot: int = 200_000
+    gfn2: int = 500
+    gfn2_peer: int = 500
+    """The peer needs two seconds of CPU for each."""
+
+
+FULL = Sizes()
+QUICK = Sizes(
+    rounds=1, records=300, lazy=20, optimizations=20, queues=(1_000, 20_000), claims=4, million=200_000,
+    claimed_under_snapshot=40_000, gfn2=100, gfn2_peer=6,
+)  # fmt: skip
+WARM_UP = Sizes(rounds=1, records=60, lazy=5, optimizations=10)
+"""Not measured: imports, plans and caches that a server in use has long paid for."""

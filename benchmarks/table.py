@@ -1,0 +1,78 @@
+"""The figures of a run as a table, against what is aimed at."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+from benchmarks.measure import Figure
+
+CPU_TARGETS = {
+    "add new single points": 5.0,
+    "add duplicates": 5.0,
+    "claim": 10.0,
+    "return with 20 kB of output": 20.0,
+    "return optimizations of five steps": 20.0,
+    "read complete records, all fields": 4.0,
+    "lazy fields of one record": 5.0,
+    "end to end, GFN2": 50.0,
+}
+WALL_TARGETS = {"claim and return, 1 client": 5.0, "claim and return, 4 clients": 5.0, "end to end, GFN2": 20.0}
+
+
+def typical(figures: Sequence[Figure]) -> dict[str, dict[str, Figure]]:
+    """By measure and side the figure with the median CPU of all rounds."""
+    rounds: dict[str, dict[str, list[Figure]]] = {}
+    for one in figures:
+        rounds.setdefault(one.measure, {}).setdefault(one.side, []).append(one)
+    return {measure: {side: _median(several) for side, several in sides.items()} for measure, sides in rounds.items()}
+
+
+def _median(several: Sequence[Figure]) -> Figure:
+    middle = statistics.median_low([one.cpu for one in several])
+    chosen = next(one for one in several if one.cpu == middle)
+    best = min(one.wall / one.n for one in several)
+    return Figure(**{f: getattr(chosen, f) for f in Figure.__struct_fields__} | {"wall": best * chosen.n})
+
+
+def markdown(figures: Sequence[Figure]) -> str:
+    """The table: milliseconds per operation, and how many times less ours takes."""
+    lines = [
+        "| measure | n | QCHive CPU, ms (server + PostgreSQL) | peer CPU, ms | bare SQL CPU, ms | CPU ratio | QCHive wall, ms |"
+        " peer wall, ms | wall ratio | statements, QCHive / peer | aim |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|",
+    ]
+    return "\n".join([*lines, *(_line(measure, sides) for measure, sides in typical(figures).items())])
+
+
+def _line(measure: str, sides: Mapping[str, Figure]) -> str:
+    our, peer, floor = sides.get("qchive"), sides.get("peer"), sides.get("floor")
+    cpu_ratio = peer.cpu / our.cpu if our and peer and our.cpu else None
+    wall_ratio = peer.wall_ms / our.wall_ms if our and peer else None
+    cells = [
+        measure,
+        str((our or peer or floor).n if (our or peer or floor) else ""),  # type: ignore[union-attr]
+        f"{our.cpu:.3f} ({1e3 * our.server / our.n:.3f} + {1e3 * our.postgres / our.n:.3f})" if our else "",
+        f"{peer.cpu:.3f}" if peer else "",
+        f"{floor.cpu:.3f}" if floor else "",
+        f"{cpu_ratio:.1f}" if cpu_ratio else "",
+        f"{our.wall_ms:.3f}" if our else "",
+        f"{peer.wall_ms:.3f}" if peer else "",
+        f"{wall_ratio:.1f}" if wall_ratio else "",
+        " / ".join(_statements(one) for one in (our, peer)),
+        _aims(measure, cpu_ratio, wall_ratio),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _statements(one: Figure | None) -> str:
+    return f"{one.statements / one.n:.2f}" if one and one.statements is not None else "–"
+
+
+def _aims(measure: str, cpu: float | None, wall: float | None) -> str:
+    said = []
+    for what, ratio, targets in (("CPU", cpu, CPU_TARGETS), ("wall", wall, WALL_TARGETS)):
+        if ratio is not None and measure in targets:
+            met = "met" if ratio >= targets[measure] else "MISSED"
+            said.append(f"{what} ≥ {targets[measure]:g}×: {met}")
+    return "; ".join(said)
