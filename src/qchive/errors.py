@@ -29,6 +29,7 @@
         ├── DataUnreachable       a data folder that the user PostgreSQL runs as cannot use
         ├── WrongSchema           the database was made by a newer release
         ├── PortInUse             somebody else listens where we were to listen
+        ├── LimitTooSmall         a limit below what existing clients need
         ├── NotLoopback           a server without accounts was to be reachable from other machines
         └── ChildKeepsDying       a process of ours that dies again and again
 
@@ -225,6 +226,12 @@ class WrongSchema(LocalProblem):
     """The database was made by a newer release."""
 
     code = "wrong_schema"
+
+
+class LimitTooSmall(LocalProblem):
+    """Existing clients ask for a part of each limit at a time, and would see nothing."""
+
+    code = "limit_too_small"
 
 
 class NotLoopback(LocalProblem):

@@ -7,14 +7,7 @@ import ipaddress
 import msgspec
 
 from qchive.api.about import LIMITS
-from qchive.errors import NotLoopback
-
-
-class LimitTooSmall(QCHiveError):
-    """Existing clients ask for a part of each limit at a time, and would see nothing."""
-
-    code = "limit_too_small"
-
+from qchive.errors import LimitTooSmall, NotLoopback
 
 SMALLEST = dict.fromkeys(LIMITS, 4) | {
     "get_records": 10,
