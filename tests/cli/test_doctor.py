@@ -68,9 +68,9 @@ def test_missing_packages_are_named_with_the_command_that_installs_them(monkeypa
     assert "uvicorn" in server.found
 
 
-def test_data_of_another_postgresql_are_a_problem(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (open_folder / "postgres").mkdir()
-    (open_folder / "postgres" / "manifest.json").write_text('{"major": 9}')
+def test_data_of_another_postgresql_are_a_problem(open_folder: Path) -> None:
+    (open_folder / "postgres" / "cluster").mkdir(parents=True)
+    (open_folder / "postgres" / "manifest.json").write_text('{"postgres_major": 9}')
     found = {check.name: check for check in checks.postgres(open_folder)}
     assert found["PostgreSQL"].state == "problem"
     assert "PostgreSQL 9" in found["PostgreSQL"].advice

@@ -33,7 +33,7 @@ def told() -> Any:
             check=False,
             env={**os.environ, "TMPDIR": folder},
         )
-        left = list(Path(folder).iterdir())
+        left = list(Path(folder).glob("qchive*"))
     assert ended.returncode == 0, ended.stderr
     assert left == [], "everything is gone afterwards"
     return msgspec.json.decode(ended.stdout) | {"stderr": ended.stderr}

@@ -94,7 +94,7 @@ def _folder(data: Path, problem: str, major: int | None, in_use_by: int | None) 
     if in_use_by is not None:
         advice = "An archive runs on it; a second one needs another folder (--data) and port (--port)."
         return Check("data folder", "warning", f"{data}, in use by process {in_use_by}", advice)
-    if not os.access(existing, os.W_OK | os.X_OK):
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         return Check(
             "data folder", "problem", f"{data}, which cannot be made", f"Allow writing in {existing}, or use --data."
         )
