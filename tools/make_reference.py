@@ -7,6 +7,7 @@ is a function here. A test compares the pages with what this would write.
 from __future__ import annotations
 
 import inspect
+import pkgutil
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -202,18 +203,20 @@ def errors() -> str:
     """The error tree, with what modules further up add to it."""
     from importlib import import_module
 
+    import qchive
     from qchive.errors import QCHiveError
 
-    for module in ("qchive.server.settings", "qchive.db.migrate", "qchive.worker.spool"):
-        import_module(module)
+    for module in pkgutil.walk_packages(qchive.__path__, "qchive."):
+        if not module.name.startswith("qchive.worker.programs") and not module.name.endswith("__main__"):
+            import_module(module.name)
     return table(("class", "code", "HTTP", ""), _errors(QCHiveError, 0))
 
 
 def _errors(cls: Any, depth: int) -> Iterator[tuple[Any, ...]]:
     yield "&nbsp;&nbsp;" * depth + code(cls.__name__), code(cls.code), cls.http or "", oneline(inspect.getdoc(cls))
-    for below in cls.__subclasses__():
-        if below.__module__.startswith("qchive."):
-            yield from _errors(below, depth + 1)
+    below = [one for one in cls.__subclasses__() if one.__module__.startswith("qchive.")]
+    for one in sorted(below, key=lambda one: "" if one.__module__ == "qchive.errors" else one.__name__):
+        yield from _errors(one, depth + 1)
 
 
 # --- commands and client ------------------------------------------------------------------------------------------
