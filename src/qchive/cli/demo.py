@@ -24,7 +24,8 @@ Submitted = dict[int, Job]
 
 _PATIENCE = 600.0
 _PAUSE = 0.2
-_COLUMNS = ("id", "molecule", "computation", "energy / Eh", "steps", "largest gradient / Eh/a0", "time / s")
+_COLUMNS = ("id", "molecule", "computation", "energy / Eh", "steps", "gradient", "time / s")
+"""The gradient by its largest component, in Eh/a0."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -183,6 +184,7 @@ def _tell(
     out = printing.console()
     good = [row for row in [*ended, *([repaired] if repaired else [])] if row["status"] == "complete"]
     out.print(printing.table(_COLUMNS, map(_cells, good), right=("id", *_COLUMNS[3:])))
+    out.print("Gradients are given by their largest component, in Eh/a0.\n")
     for row in ended:
         if row["status"] != "complete":
             _tell_failure(row, repaired)
