@@ -42,6 +42,7 @@ LIMITED = (
     "manager_tasks_claim",
     "manager_tasks_return",
 )
+ALIKE = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "wal_compression")
 PROGRAMS = {"qcengine": ["0.52.0"], "psi4": ["1.9.1"], "geometric": ["1.1.1"]}
 
 
@@ -153,9 +154,8 @@ def check_alike(one: Server, other: Server) -> dict[str, Any]:
 
 
 def _durability(dsn: str) -> dict[str, str]:
-    names = "version server_version fsync synchronous_commit full_page_writes shared_buffers wal_compression".split()
     with psycopg.connect(dsn) as conn:
-        rows = conn.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (names,)).fetchall()
+        rows = conn.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (list(ALIKE),)).fetchall()
     return dict(rows)
 
 
