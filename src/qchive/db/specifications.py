@@ -12,6 +12,7 @@ from qchive.db import statements
 from qchive.db.pool import Connection
 from qchive.errors import InvalidSpecification
 from qchive.kinds import Kind
+from qchive.kinds.kind import Facets
 from qchive.wire import DEPTH, stored_json, too_deep
 
 
@@ -22,6 +23,9 @@ class Prepared(msgspec.Struct, frozen=True):
     specification: Any
     body: bytes
     hash: bytes
+    facets: Facets
+    keywords: str
+    """Those of the facets as jsonb can hold them."""
 
 
 def prepare(kind: Kind, specification: Any) -> Prepared:
@@ -38,7 +42,9 @@ def prepare(kind: Kind, specification: Any) -> Prepared:
         raise InvalidSpecification(f"The specification cannot be stored: {e}") from e
     if too_deep(body):
         raise InvalidSpecification(f"The specification is nested deeper than {DEPTH} levels")
-    return Prepared(kind, specification, body, kind.specification_hash(body))
+    facets = kind.facets(specification)
+    keywords = searchable(facets.keywords or {})
+    return Prepared(kind, specification, body, kind.specification_hash(body), facets, keywords)
 
 
 async def ensure(conn: Connection, specifications: Sequence[Prepared]) -> dict[bytes, int]:
@@ -57,7 +63,7 @@ async def ensure(conn: Connection, specifications: Sequence[Prepared]) -> dict[b
 
 
 async def _add(conn: Connection, missing: list[Prepared]) -> list[tuple[Any, ...]]:
-    facets = [s.kind.facets(s.specification) for s in missing]
+    facets = [s.facets for s in missing]
     return await statements.tuples(
         conn,
         "specifications/add",
@@ -69,7 +75,7 @@ async def _add(conn: Connection, missing: list[Prepared]) -> list[tuple[Any, ...
         methods=[f.method for f in facets],
         bases=[f.basis for f in facets],
         qc_programs=[f.qc_program for f in facets],
-        keywords=[searchable(f.keywords or {}) for f in facets],
+        keywords=[s.keywords for s in missing],
     )
 
 

@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 
 import msgspec
-import psycopg
 
 from qchive.api.metadata import TaskReturnMetadata
 from qchive.api.tasks import Return, attempt_of
@@ -74,9 +73,11 @@ async def return_finished(ctx: Context, body: Return) -> TaskReturnMetadata:
     given = await asyncio.to_thread(_read_all, ctx, kinds, body)
     try:
         return await _take(ctx, name, given)
-    except psycopg.Error as trouble:
+    except QCHiveError:
+        raise
+    except Exception as trouble:
         # One result holds something that neither we nor PostgreSQL foresaw. The others shall not suffer from it.
-        log.error("results of %s taken one by one: %s", name, trouble)
+        log.error("results of %s are taken one by one: %s", name, trouble)
         return _merged([await _take_alone(ctx, name, one) for one in given])
 
 
@@ -137,7 +138,9 @@ async def _take(ctx: Context, name: str, given: Sequence[Returned]) -> TaskRetur
 async def _take_alone(ctx: Context, name: str, one: Returned) -> TaskReturnMetadata:
     try:
         return await _take(ctx, name, [one])
-    except psycopg.Error:
+    except QCHiveError:
+        raise
+    except Exception:
         return await _take(ctx, name, [_unforeseen(one.task_id)])
 
 
