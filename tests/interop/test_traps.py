@@ -24,7 +24,8 @@ from qcportal.optimization import OptimizationRecord
 from qcportal.singlepoint import QCSpecification, SinglepointProtocols, SinglepointRecord
 
 from qchive.api import endpoints
-from qchive.server.settings import LimitTooSmall, Settings
+from qchive.errors import LimitTooSmall
+from qchive.server.settings import Settings
 from tests.archive import prepared, running
 from tests.interop.manager import failed, finished
 from tests.interop.peers import portal, wait_until
