@@ -22,10 +22,13 @@ def _name(page: Path) -> str:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """Where an archive with a worker answers."""
+    """Where an archive answers whose worker has computed something, as a reader's would have."""
     from qchive import Local
 
     with Local(workers=1) as archive:
+        with archive.client() as client:
+            molecule = {"symbols": ["Kr"], "geometry": [0.0, 0.0, 0.0]}
+            client.wait(client.add_singlepoints(molecule, "tblite", "energy", "gfn2-xtb")[1], timeout=60)
         yield archive.address
 
 

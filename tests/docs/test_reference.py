@@ -55,7 +55,7 @@ def _commands(command: Any, name: str = "qchive") -> Iterable[str]:
 
 
 def _calls() -> Iterable[str]:
-    for name, member in inspect.getmembers(PortalClient, inspect.isroutine):
+    for name, _ in inspect.getmembers(PortalClient, inspect.isroutine):
         if not name.startswith("_"):
             yield f"### {name}\n"
 
