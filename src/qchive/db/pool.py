@@ -48,7 +48,7 @@ class Database:
             min_size=1,
             max_size=size,
             open=False,
-            timeout=5.0,
+            timeout=min(5.0, patience),
             reconnect_timeout=2.0,
             configure=_configure,
             kwargs={"autocommit": True, "prepare_threshold": 1},
