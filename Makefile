@@ -20,11 +20,12 @@ test: $(VENV)/.test ## all tests that need nothing but pip
 test-system: $(VENV)/.test $(VENV)/.system ## the tests that need programs from Debian packages, which are installed first
 	$(BIN)/python -m pytest -m system
 
-check: $(VENV)/.check ## style, types, import contract
+check: $(VENV)/.check ## style, types, import contract, fresh documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/make_reference.py --check
 
 format: $(VENV)/.check ## bring the code into shape
 	$(BIN)/ruff check --fix .

@@ -108,10 +108,21 @@ def members(cls: type, wanted: Callable[[str], bool] = lambda name: not name.sta
         if not wanted(name) or name in vars(object) or not said:
             continue
         if inspect.isfunction(function):
-            methods += [f"### {name}", f"```text\n{name}{_signature(function)}\n```", said]
+            methods += [f"### {name}", f"```text\n{name}{_signature(function)}\n```", _paragraphs(said)]
         elif isinstance(member, property) or hasattr(member, "func"):
             attributes.append((code(name), oneline(said)))
     return "\n\n".join([*([table(("attribute", ""), attributes)] if attributes else []), *methods])
+
+
+def _paragraphs(said: str) -> str:
+    """A docstring as Markdown: what it raises becomes a list."""
+    text, _, raises = said.partition("\nRaises:\n")
+    if not raises:
+        return said
+    lines = re.sub(r"\n {5,}", " ", raises).splitlines()
+    return f"{text}\nRaises:\n\n" + "\n".join(
+        f"* `{name.strip()}`: {why.strip()}" for name, _, why in (line.partition(":") for line in lines)
+    )
 
 
 def _signature(function: Any) -> str:

@@ -1,4 +1,4 @@
-"""Write the parts of the documentation that come from the code: `python tools/make_reference.py`.
+"""Write the parts of the documentation that come from the code: `python tools/make_reference.py [--check]`.
 
 A page says where such a part stands with a line `<!-- generated: NAME -->`, and where it ends with `<!-- end -->`; NAME
 is a function here. A test compares the pages with what this would write.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import pkgutil
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -304,6 +305,19 @@ BLOCKS: dict[str, Callable[[], str]] = {
 }
 
 
+def main(*, check: bool) -> list[Path]:
+    """The pages that were stale; they are written unless they are only to be checked."""
+    texts = {page: page.read_text(encoding="utf-8") for page in pages()}
+    stale = {page: new for page, text in texts.items() if (new := refreshed(text)) != text}
+    if not check:
+        for page, text in stale.items():
+            page.write_text(text, encoding="utf-8")
+    return list(stale)
+
+
 if __name__ == "__main__":
-    for page in pages():
-        page.write_text(refreshed(page.read_text(encoding="utf-8")), encoding="utf-8")
+    look_only = "--check" in sys.argv[1:]
+    found = main(check=look_only)
+    for path in found:
+        print(f"{path}: {'stale, run `make reference`' if look_only else 'written'}")
+    sys.exit(bool(found) and look_only)
