@@ -93,6 +93,14 @@ def test_a_heartbeat_that_makes_no_sense_is_refused(shared_api: Http, change: di
     assert shared_api.refused("PATCH", path, {**body, **change}).reply["code"] == "invalid_body"
 
 
+@pytest.mark.parametrize("figure", [float("nan"), float("inf"), -1.0])
+def test_figures_that_are_no_numbers_are_refused(shared_api: Http, figure: float) -> None:
+    manager = Manager(shared_api)
+    body = {"status": "active", "active_tasks": 0, "active_cores": 0, "active_memory": figure, "total_cpu_hours": 0}
+    refusal = shared_api.refused("PATCH", f"/compute/v1/managers/{manager.name}", body, encoding="application/msgpack")
+    assert refusal.reply["code"] == "invalid_body"
+
+
 def test_a_stranger_has_no_heartbeat(api: Http) -> None:
     body = {"status": "active", "active_tasks": 0, "active_cores": 0, "active_memory": 0, "total_cpu_hours": 0}
     for name in ("nobody", "a%00b", "a/b"):

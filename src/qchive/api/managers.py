@@ -14,6 +14,9 @@ from qchive.kinds.kind import Id
 
 NamePart = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00/]*$")]
 
+Figure = Annotated[float, Meta(ge=0, le=1e300)]
+"""A number that is one: neither NaN nor infinite."""
+
 
 class ManagerStatusEnum(StrEnum):
     """Whether a manager is expected to show signs of life."""
@@ -94,9 +97,9 @@ class ManagerUpdate(Body, kw_only=True):
     status: ManagerStatusEnum
     active_tasks: Annotated[int, Meta(ge=0, le=2**31 - 1)]
     active_cores: Annotated[int, Meta(ge=0, le=2**31 - 1)]
-    active_memory: float
+    active_memory: Figure
     """GiB."""
-    total_cpu_hours: float
+    total_cpu_hours: Figure
     running: list[Id] | None = None
     """Task ids of all that the manager holds: waiting to run, running, finished but not yet returned. Optional, ours:
     when given, the answer says which of them to stop, and what the server thinks it holds beyond them is freed."""

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from qchive import wire
 from qchive.api.endpoint import Endpoint
-from qchive.errors import InternalError, NoSuchPath, QCHiveError, Unavailable, WrongMethod
+from qchive.errors import InternalError, NoSuchPath, QCHiveError, WrongMethod
 from qchive.server import access
 from qchive.server.body import accepted, read_body, read_path, read_query, read_upload
 from qchive.server.context import Context
@@ -56,10 +56,11 @@ def _route(path: str, by_method: Mapping[str, Endpoint], handlers: Mapping[str, 
         except ClientDisconnect:
             # Nobody is left to read an answer; what was half sent has changed nothing.
             return Response(status_code=499)
-        except Unavailable as error:
-            return _unavailable(request, error)
         except Exception as error:
-            return await on_error(request, error)
+            answer = await on_error(request, error)
+            if answer.status_code >= 500:
+                _hang_up(request)
+            return answer
 
     return Route(path, serve, methods=list(by_method))
 
@@ -80,13 +81,12 @@ async def _answer(request: Request, endpoint: Endpoint, handler: Handler, identi
     return reply(await handler(ctx, *given, **read_path(request)), content_type)
 
 
-def _unavailable(request: Request, error: Unavailable) -> Response:
+def _hang_up(request: Request) -> None:
     # An error status would end an unmodified compute manager, and with it hours of work. Without an answer it
     # keeps its results and tries again.
     abort = request.scope.get("extensions", {}).get("qchive.abort")
     if abort is not None and request.url.path.startswith("/compute/"):
         abort()
-    return refusal(error)
 
 
 async def on_error(request: Request, error: Exception) -> Response:

@@ -14,7 +14,7 @@ from qchive.server.settings import Settings
 
 
 class _Protocol(HttpToolsProtocol):
-    """HTTP, with a way to hang up without an answer (see `bind._unavailable`)."""
+    """HTTP, with a way to hang up without an answer (see `bind._hang_up`)."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
