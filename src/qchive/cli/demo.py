@@ -52,7 +52,7 @@ def demo(as_json: AsJson = False) -> None:
         printing.tell(f"Submitted {len(submitted)} computations.")
         _follow(archive, client, submitted)
         ended = _results(client, submitted)
-        repaired = _repair(archive, client, ended) if _failed(ended) else None
+        repaired = _repair(archive, client) if _failed(ended) else None
     _tell(ended, repaired, began, as_json=as_json)
     well = all(row["status"] == "complete" for row in ended if row["job"] != FAILING.title)
     raise typer.Exit(not (well and (repaired is None or repaired["status"] == "complete")))
@@ -165,7 +165,7 @@ def _failed(rows: Sequence[Mapping[str, Any]]) -> bool:
     return any(row["job"] == FAILING.title and row["status"] == "error" for row in rows)
 
 
-def _repair(archive: Local, client: PortalClient, ended: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _repair(archive: Local, client: PortalClient) -> dict[str, Any]:
     """Do what the person is told to do about the failed one, and see that it helps."""
     printing.tell("One failed, as it should; submitting it again without the limit that made it fail …")
     again = _submit(client, [REPAIRED])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -101,8 +100,3 @@ def counted(counts: Mapping[str, int]) -> str:
 def many(n: int, what: str) -> str:
     """`1 record`, `2 records`."""
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
-
-
-def is_narrow() -> bool:
-    """Whether a person looks at this in a terminal too narrow for wide tables."""
-    return sys.stdout.isatty() and shutil.get_terminal_size().columns < 110

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qchive.cli import changing, printing
+from qchive.cli.changing import Ids
 from qchive.cli.connecting import DEFAULT, Address, connect
 from qchive.cli.printing import AsJson
 from qchive.status import RecordStatusEnum
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from qchive.client.records import BaseRecord
     from qchive.kinds import Kind
 
-Ids = Annotated[list[int], typer.Argument(metavar="ID…", help="Ids of records.", show_default=False)]
 Several = list[str] | None
 
 _COLUMNS = ("id", "kind", "status", "formula", "program", "method", "basis", "driver", "energy / Eh", "created")

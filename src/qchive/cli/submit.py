@@ -26,6 +26,9 @@ _OF_CHARGE = frozenset(
 ) | {"validated"}
 """What no longer holds for a molecule with another charge or spin."""
 
+_FEW = 10
+"""As many ids are still written out in a command to copy."""
+
 _MOST = 100_000
 """Molecules of one command; the client sends them in portions that the server takes."""
 
@@ -232,7 +235,8 @@ def _finish(
     else:
         printing.console().print(_table(told, wait=wait))
         if not wait:
-            printing.tell("How they are doing: qchive records list; qchive records wait ID…")
+            named = " ".join(map(str, dict.fromkeys(ids))) if len(ids) <= _FEW else "--all"
+            printing.tell(f"To wait for them: qchive records wait {named}")
     raise typer.Exit(any(status != "complete" for status in ended.values()))
 
 
