@@ -10,6 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from qchive.api import endpoints
+from qchive.kinds import KINDS
+
 WEB = files("qchive.server") / "web"
 PACKAGES = tomllib.loads((WEB / "VENDORED.toml").read_text())["package"]
 VENDORED = {name: digest for package in PACKAGES for name, digest in package["sha256"].items()}
@@ -53,3 +56,13 @@ def test_the_files_of_the_page_are_sent_with_a_strict_policy(archive: Any, name:
 def test_the_bare_address_leads_to_the_page(archive: Any) -> None:
     answer = httpx.get(archive.address, follow_redirects=True)
     assert str(answer.url) == f"{archive.address}/api/docs"
+
+
+def test_the_examples_that_the_page_offers_are_accepted(archive: Any) -> None:
+    rows = [row for row in endpoints() if row.example is not None]
+    assert {row.kind.name for row in rows if row.kind and row.name == "records.add"} == set(KINDS)
+    with httpx.Client(base_url=archive.address) as client:
+        for row in sorted(rows, key=lambda row: (not row.name.endswith("add"), "delete" in row.name)):
+            path = row.path.replace("{molecule_id:int}", "1")
+            answer = client.request(row.method, path, json=row.example)
+            assert answer.status_code == 200, f"{row.method} {row.path}: {answer.text}"

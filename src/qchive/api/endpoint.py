@@ -12,7 +12,7 @@ from qchive.kinds.kind import Id, Kind
 from qchive.status import PriorityEnum
 
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-Text = Annotated[str, Meta(pattern=r"^[^\x00]*$")]
+Text = Annotated[str, Meta(pattern=r"^[^\x00]*$", examples=["text"])]
 """Text that PostgreSQL can hold: anything without NUL."""
 
 Tag = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*$")]
@@ -38,6 +38,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Of an endpoint that lists children: which."""
     upload: bool = False
     """Whether the body is multipart, with files beside the structured part."""
+    example: Any = None
+    """A body to try, as the description of the API shows it; a test sends it."""
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

@@ -7,6 +7,7 @@ from typing import Any
 from qchive.api.endpoint import Body, BulkGet, Endpoint, Page, Projection, Text
 from qchive.api.metadata import DeleteMetadata, InsertMetadata, UpdateMetadata
 from qchive.kinds.kind import Id
+from qchive.kinds.singlepoint import HYDROGEN
 from qchive.wire import Json
 
 
@@ -49,6 +50,7 @@ BULK_GET = Endpoint(
     path="/api/v1/molecules/bulkGet",
     may="records:read",
     body=BulkGet,
+    example={"ids": [1], "missing_ok": True},
     answer=list[Json | None],
     doc="Molecules by id, in the order asked for.",
 )
@@ -58,6 +60,7 @@ ADD = Endpoint(
     path="/api/v1/molecules/bulkCreate",
     may="records:add",
     body=list[dict[str, Any]],
+    example=[HYDROGEN],
     answer=tuple[InsertMetadata, list[int]],
     doc="Add molecules; one that is there already keeps its id.",
 )
@@ -77,6 +80,7 @@ QUERY = Endpoint(
     path="/api/v1/molecules/query",
     may="records:read",
     body=MoleculeQuery,
+    example={"molecular_formula": ["H2"], "limit": 10},
     answer=list[int],
     doc="Ids of the molecules that fit, newest first.",
 )
@@ -86,6 +90,7 @@ MODIFY = Endpoint(
     path="/api/v1/molecules/{molecule_id:int}",
     may="records:modify",
     body=MoleculeModify,
+    example={"comment": "from a tutorial"},
     answer=UpdateMetadata,
     doc="Change name, comment or identifiers of a molecule.",
 )
@@ -103,6 +108,7 @@ BULK_DELETE = Endpoint(
     path="/api/v1/molecules/bulkDelete",
     may="records:delete",
     body=list[Id],
+    example=[1],
     answer=DeleteMetadata,
     doc="Remove molecules that nothing refers to.",
 )

@@ -242,17 +242,59 @@ def _row(name: str, method: str, path: str, may: str, answer: Any, doc: str, **m
     )
 
 
+_SOME = {"ids": [1], "missing_ok": True}
+_FINISHED = {"status": ["complete", "error"], "limit": 10}
+
 BULK_GET = _row(
-    "bulk_get", "POST", "/bulkGet", "records:read", list[Record | None], "Records by id, in order.", body=BulkGet
+    "bulk_get",
+    "POST",
+    "/bulkGet",
+    "records:read",
+    list[Record | None],
+    "Records by id, in order.",
+    body=BulkGet,
+    example=_SOME,
 )
 GET = _row("get", "GET", "/{record_id:int}", "records:read", Record, "One record.", query=Projection)
-QUERY = _row("query", "POST", "/query", "records:read", list[int], "Ids that fit, newest first.", body=RecordQuery)
-MODIFY = _row(
-    "modify", "PATCH", "", "records:modify", UpdateMetadata, "New status, tag, priority, comment.", body=RecordModify
+QUERY = _row(
+    "query",
+    "POST",
+    "/query",
+    "records:read",
+    list[int],
+    "Ids that fit, newest first.",
+    body=RecordQuery,
+    example=_FINISHED,
 )
-REVERT = _row("revert", "POST", "/revert", "records:modify", UpdateMetadata, "Take an action back.", body=RecordRevert)
+MODIFY = _row(
+    "modify",
+    "PATCH",
+    "",
+    "records:modify",
+    UpdateMetadata,
+    "New status, tag, priority, comment.",
+    body=RecordModify,
+    example={"record_ids": [1], "comment": "to be looked at"},
+)
+REVERT = _row(
+    "revert",
+    "POST",
+    "/revert",
+    "records:modify",
+    UpdateMetadata,
+    "Take an action back.",
+    body=RecordRevert,
+    example={"record_ids": [1], "revert_status": "cancelled"},
+)
 BULK_DELETE = _row(
-    "bulk_delete", "POST", "/bulkDelete", "records:delete", DeleteMetadata, "Delete records.", body=RecordDelete
+    "bulk_delete",
+    "POST",
+    "/bulkDelete",
+    "records:delete",
+    DeleteMetadata,
+    "Delete records.",
+    body=RecordDelete,
+    example={"record_ids": [1], "soft_delete": True, "delete_children": True},
 )
 DELETE = _row(
     "delete", "DELETE", "/{record_id:int}", "records:delete", DeleteMetadata, "Soft-delete one record and its children."
@@ -288,6 +330,7 @@ def for_kind(kind: Kind) -> tuple[Endpoint, ...]:
             tuple[InsertMetadata, list[int]],
             f"Add {kind.name} records; a computation that is there already keeps its record.",
             body=add_type(kind),
+            example=dict(kind.example) or None,
         ),
         row(
             "bulk_get",
@@ -297,6 +340,7 @@ def for_kind(kind: Kind) -> tuple[Endpoint, ...]:
             list[record | None],  # type: ignore[valid-type]
             f"{kind.name} records by id, in order.",
             body=BulkGet,
+            example=_SOME,
         ),
         row(
             "query",
@@ -306,6 +350,7 @@ def for_kind(kind: Kind) -> tuple[Endpoint, ...]:
             list[int],
             f"Ids of the {kind.name} records that fit, newest first.",
             body=query_type(kind),
+            example=_FINISHED,
         ),
         read("get", one, record, f"One {kind.name} record.", query=Projection),
         read("task", one + "/task", RecordTask | None, "The record's task, while it has one."),

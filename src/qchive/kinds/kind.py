@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from qchive.canonical import canonical, content_hash
 
-Id = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Id = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, examples=[1])]
 """The id of anything, as PostgreSQL can hold it."""
 
 Molecule = Mapping[str, Any]
@@ -129,6 +129,8 @@ class Kind(msgspec.Struct, frozen=True, eq=False):
     children: tuple[ChildRole, ...] = ()
     has_wavefunction: bool = False
     is_service: bool = False
+    example: Mapping[str, Any] = {}
+    """Specification and inputs of a request to add records, as the description of the API shows them."""
     version: int = 1
 
     def body(self, specification: Any) -> bytes:

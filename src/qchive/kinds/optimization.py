@@ -22,6 +22,7 @@ from qchive.kinds.kind import (
     one_molecule,
 )
 from qchive.kinds.singlepoint import (
+    HYDROGEN,
     Name,
     QCSpecification,
     SinglepointDriver,
@@ -152,4 +153,11 @@ optimization = Kind(
     molecules=("initial_molecule", "final_molecule"),
     fields={"energies": None},
     children=(ChildRole("trajectory", "trajectory_ids", "singlepoint"),),
+    example={
+        "specification": {
+            "program": "geometric",
+            "qc_specification": {"program": "tblite", "method": "gfn2-xtb", "basis": None},
+        },
+        "initial_molecules": [HYDROGEN],
+    },
 )

@@ -11,7 +11,7 @@ from msgspec import Meta
 from qchive.kinds import result as returned
 from qchive.kinds.kind import Facets, Kind, Outcome, ResultRefused, Task, TaskInput, one_molecule
 
-Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
+Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00]*$", examples=["name"])]
 """Programs, methods: never empty, never longer than archives of this protocol store."""
 
 
@@ -138,6 +138,9 @@ def _outcome(packed: bytes) -> Outcome:
     return singlepoint_outcome(returned.success(packed, returned.AtomicResult, "qcschema_output"))
 
 
+HYDROGEN = {"symbols": ["H", "H"], "geometry": [0.0, 0.0, 0.0, 0.0, 0.0, 1.4]}
+"""A molecule for examples; lengths in Bohr."""
+
 singlepoint = Kind(
     name="singlepoint",
     specification=QCSpecification,
@@ -149,6 +152,10 @@ singlepoint = Kind(
     outcome=_outcome,
     molecules=("molecule",),
     has_wavefunction=True,
+    example={
+        "specification": {"program": "pyscf", "driver": "energy", "method": "b3lyp-d3bj", "basis": "def2-svp"},
+        "molecules": [HYDROGEN],
+    },
 )
 
 __all__ = [

@@ -86,7 +86,10 @@ def _content(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _request(row: Endpoint, schema: dict[str, Any]) -> dict[str, Any]:
     if not row.upload:
-        return _content(schema)
+        content = _content(schema)
+        if row.example is not None:
+            content[JSON]["example"] = row.example
+        return content
     files = {"type": "array", "items": {"type": "string", "format": "binary"}}
     return {
         "multipart/form-data": {
