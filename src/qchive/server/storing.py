@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -73,21 +74,27 @@ class Finished(msgspec.Struct, frozen=True):
 
 
 class _Written(msgspec.Struct, frozen=True):
-    """A record whose attempt has been written: what its outputs hang on."""
+    """What becomes one attempt: a returned result or failure, or (with a `step`) a child that comes with a result."""
 
-    record_id: int
-    attempt_id: int
-    returned: Success | Failure | Step
-
-    @property
-    def outcome(self) -> Outcome | None:
-        """What a success writes; None for a failure."""
-        return None if isinstance(self.returned, Failure) else self.returned.outcome
+    finished: Finished
+    step: Step | None = None
 
     @property
-    def outputs(self) -> Mapping[str, tuple[str, bytes]]:
-        """stdout, stderr, error."""
-        return self.returned.outputs if isinstance(self.returned, Failure) else self.returned.outcome.outputs
+    def done(self) -> Success | Step | None:
+        """What was computed; None for a failure."""
+        returned = self.finished.returned
+        return self.step or (None if isinstance(returned, Failure) else returned)
+
+    @property
+    def failed(self) -> Failure | None:
+        """What went wrong; None for a success."""
+        returned = self.finished.returned
+        return returned if self.step is None and isinstance(returned, Failure) else None
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The molecules that were made."""
+        return self.done.places if self.done else ()
 
 
 def success(kinds: Mapping[str, Kind], outcome: Outcome) -> Success:
@@ -133,85 +140,60 @@ async def store(conn: Connection, worker_id: int, finished: Sequence[Finished]) 
     """Store results and failures, and move their records to complete or error."""
     if not finished:
         return
-    successes = [(one, one.returned) for one in finished if isinstance(one.returned, Success)]
-    molecule_ids = await _molecule_ids(conn, [s for _, s in successes])
-    await statements.execute(
-        conn,
-        "attempts/supersede",
-        record_ids=[one.record_id for one in finished],
-        attempt_nos=[one.attempt_no for one in finished],
-    )
-    written = await _end_attempts(conn, worker_id, finished)
-    written += await _bear(conn, successes, molecule_ids)
-    await _add_results(conn, written)
-    await _add_places(conn, written, molecule_ids)
-    await _add_blobs(conn, written)
+    written = [_Written(one) for one in finished]
+    written += [
+        _Written(one, step) for one in finished if isinstance(one.returned, Success) for step in one.returned.steps
+    ]
+    molecule_ids = await _molecule_ids(conn, written)
+    spec_ids = await specifications.ensure(conn, [w.step.specification for w in written if w.step])
     await statements.execute(
         conn,
         "records/finish",
-        ids=[one.record_id for one in finished],
-        statuses=["complete" if isinstance(one.returned, Success) else "error" for one in finished],
-        worker_ids=[worker_id] * len(finished),
+        worker_id=worker_id,
+        **_attempts(written),
+        **_children(written, molecule_ids, spec_ids),
+        **_parts(written, molecule_ids),
+        **_blobs(written),
     )
 
 
-async def _molecule_ids(conn: Connection, successes: Sequence[Success]) -> dict[str, int]:
-    places = [p for s in successes for p in (*s.places, *(p for step in s.steps for p in step.places))]
-    found = [p.molecule for p in places]
+async def _molecule_ids(conn: Connection, written: Sequence[_Written]) -> dict[str, int]:
+    found = [place.molecule for w in written for place in w.places]
     ensured = await molecules.ensure(conn, found)
     return {m.hash: i for m, i in zip(found, ensured.ids, strict=True)}
 
 
-async def _end_attempts(conn: Connection, worker_id: int, finished: Sequence[Finished]) -> list[_Written]:
-    failures = [one.returned if isinstance(one.returned, Failure) else None for one in finished]
-    rows = await statements.tuples(
-        conn,
-        "attempts/end",
-        record_ids=[one.record_id for one in finished],
-        attempt_nos=[one.attempt_no for one in finished],
-        outcomes=["complete" if f is None else "error" for f in failures],
-        worker_ids=[worker_id] * len(finished),
-        provenances=[one.returned.texts.provenance if isinstance(one.returned, Success) else None for one in finished],
-        error_types=[f and f.error_type for f in failures],
-        error_messages=[f and f.error_message for f in failures],
-    )
-    attempt_ids = {record_id: attempt_id for record_id, _, attempt_id in rows}
-    return [_Written(one.record_id, attempt_ids[one.record_id], one.returned) for one in finished]
+def _attempts(written: Sequence[_Written]) -> dict[str, list[Any]]:
+    """How attempts ended, and the wide part of what was computed."""
+    failures = [w.failed for w in written]
+    texts = [w.done.texts if w.done else None for w in written]
+    return {
+        "record_ids": [None if w.step else w.finished.record_id for w in written],
+        "attempt_nos": [0 if w.step else w.finished.attempt_no for w in written],
+        "outcomes": ["complete" if f is None else "error" for f in failures],
+        "error_types": [f and f.error_type for f in failures],
+        "error_messages": [f and f.error_message for f in failures],
+        "provenances": [t and t.provenance for t in texts],
+        "properties": [t and t.properties for t in texts],
+        "extras": [t and t.extras for t in texts],
+        "fields": [t and t.fields for t in texts],
+    }
 
 
-async def _bear(
-    conn: Connection, successes: Sequence[tuple[Finished, Success]], molecule_ids: Mapping[str, int]
-) -> list[_Written]:
-    """Add the children that come with results; they belong to whom their parents belong."""
-    steps = [(one, step) for one, s in successes for step in s.steps]
-    if not steps:
-        return []
-    spec_ids = await specifications.ensure(conn, [step.specification for _, step in steps])
-    ids = await statements.column(
-        conn,
-        "records/add_finished",
-        kinds=[step.child.kind for _, step in steps],
-        spec_ids=[spec_ids[step.specification.hash] for _, step in steps],
-        identities=[_identity(step, molecule_ids) for _, step in steps],
-        owners=[one.owner for one, _ in steps],
-        parent_ids=[one.record_id for one, _ in steps],
-        roles=[step.child.role for _, step in steps],
-        positions=[step.child.position for _, step in steps],
-    )
-    nothing = [None] * len(ids)
-    rows = await statements.tuples(
-        conn,
-        "attempts/end",
-        record_ids=ids,
-        attempt_nos=[0] * len(ids),
-        outcomes=["complete"] * len(ids),
-        worker_ids=nothing,
-        provenances=[step.texts.provenance for _, step in steps],
-        error_types=nothing,
-        error_messages=nothing,
-    )
-    attempt_ids = {record_id: attempt_id for record_id, _, attempt_id in rows}
-    return [_Written(i, attempt_ids[i], step) for i, (_, step) in zip(ids, steps, strict=True)]
+def _children(
+    written: Sequence[_Written], molecule_ids: Mapping[str, int], spec_ids: Mapping[bytes, int]
+) -> dict[str, list[Any]]:
+    """What makes a record of a step. Children belong to whom their parents belong."""
+    steps = [w.step for w in written]
+    return {
+        "kinds": [s and s.child.kind for s in steps],
+        "spec_ids": [s and spec_ids[s.specification.hash] for s in steps],
+        "identities": [s and _identity(s, molecule_ids) for s in steps],
+        "owners": [w.finished.owner for w in written],
+        "parent_ids": [w.finished.record_id for w in written],
+        "roles": [s and s.child.role for s in steps],
+        "positions": [s and s.child.position for s in steps],
+    }
 
 
 def _identity(step: Step, molecule_ids: Mapping[str, int]) -> bytes:
@@ -219,40 +201,29 @@ def _identity(step: Step, molecule_ids: Mapping[str, int]) -> bytes:
     return step.specification.kind.identity(step.specification.hash, parts, {})
 
 
-async def _add_results(conn: Connection, written: Sequence[_Written]) -> None:
-    done = [(w.record_id, w.returned.texts) for w in written if not isinstance(w.returned, Failure)]
-    await statements.execute(
-        conn,
-        "records/add_results",
-        ids=[i for i, _ in done],
-        properties=[texts.properties for _, texts in done],
-        extras=[texts.extras for _, texts in done],
-        fields=[texts.fields for _, texts in done],
-    )
+def _parts(written: Sequence[_Written], molecule_ids: Mapping[str, int]) -> dict[str, list[Any]]:
+    """The molecules that were made, by the number of what they belong to, from 1."""
+    placed = [(n, place) for n, w in enumerate(written, start=1) for place in w.places]
+    return {
+        "part_of": [n for n, _ in placed],
+        "part_roles": [p.part.role for _, p in placed],
+        "part_positions": [p.part.position for _, p in placed],
+        "part_coefficients": [p.part.coefficient for _, p in placed],
+        "part_molecule_ids": [molecule_ids[p.molecule.hash] for _, p in placed],
+    }
 
 
-async def _add_places(conn: Connection, written: Sequence[_Written], molecule_ids: Mapping[str, int]) -> None:
-    places = [(w.record_id, p) for w in written if not isinstance(w.returned, Failure) for p in w.returned.places]
-    await statements.execute(
-        conn,
-        "records/add_molecules",
-        record_ids=[i for i, _ in places],
-        roles=[p.part.role for _, p in places],
-        positions=[p.part.position for _, p in places],
-        coefficients=[p.part.coefficient for _, p in places],
-        molecule_ids=[molecule_ids[p.molecule.hash] for _, p in places],
-    )
-
-
-async def _add_blobs(conn: Connection, written: Sequence[_Written]) -> None:
-    blobs: list[tuple[int, int, str, str, str, bytes]] = []
-    for w in written:
-        blobs += [(w.record_id, w.attempt_id, kind, "", c, data) for kind, (c, data) in w.outputs.items()]
-        if w.outcome is not None:
-            files = w.outcome.native_files.items()
-            blobs += [(w.record_id, 0, "native_file", name, c, data) for name, (c, data) in files]
-            if w.outcome.wavefunction is not None:
-                blobs.append((w.record_id, 0, "wavefunction", "", "zstd", w.outcome.wavefunction))
-    columns = list(zip(*blobs, strict=True)) if blobs else [()] * 6
-    names = ("record_ids", "attempt_ids", "types", "names", "compressions", "datas")
-    await statements.execute(conn, "blobs/add", **dict(zip(names, map(list, columns), strict=True)))
+def _blobs(written: Sequence[_Written]) -> dict[str, list[Any]]:
+    """Outputs, which belong to the attempt, native files and wavefunctions, which belong to the record."""
+    rows: list[tuple[int, bool, str, str, str, bytes]] = []
+    for n, w in enumerate(written, start=1):
+        outcome = w.done.outcome if w.done else None
+        outputs = w.failed.outputs if w.failed else outcome.outputs if outcome else {}
+        rows += [(n, True, kind, "", compression, data) for kind, (compression, data) in outputs.items()]
+        if outcome is not None:
+            files = outcome.native_files.items()
+            rows += [(n, False, "native_file", name, compression, data) for name, (compression, data) in files]
+            if outcome.wavefunction is not None:
+                rows.append((n, False, "wavefunction", "", "zstd", outcome.wavefunction))
+    names = ("blob_of", "blob_is_output", "blob_types", "blob_names", "blob_compressions", "blob_datas")
+    return {name: [row[i] for row in rows] for i, name in enumerate(names)}
