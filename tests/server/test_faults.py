@@ -58,3 +58,16 @@ def test_a_deadlock_is_tried_again(archive: Any, api: Http) -> None:
     sql(archive.conninfo, "CREATE TRIGGER t BEFORE INSERT ON record FOR EACH ROW EXECUTE FUNCTION twice()")
     assert add(api) == [3]
     assert sql(archive.conninfo, "SELECT last_value FROM tries") == [(3,)]
+
+
+def test_what_only_postgresql_refuses_costs_its_neighbours_nothing(archive: Any, api: Http) -> None:
+    sql(archive.conninfo, "ALTER TABLE result ADD CHECK (octet_length(properties) < 500)")
+    add(api, 3)
+    manager = Manager(api)
+    tasks = manager.claim()
+    results = {t["id"]: make_result(t) for t in tasks}
+    results[tasks[1]["id"]]["properties"] = {"long": "x" * 600}
+    answer = manager.give(results)
+    assert answer["accepted_ids"] == [tasks[0]["id"], tasks[2]["id"]]
+    assert answer["rejected_info"][0][1].startswith("Internal server error")
+    assert api.statuses([t["record_id"] for t in tasks]) == ["complete", "error", "complete"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import lzma
 import math
 from typing import Any
@@ -34,12 +35,39 @@ ANOTHER = "Task is claimed by another manager"
 NOT_RUNNING = "Task is not in a running state"
 
 
-def started(api: Http, **more: Any) -> tuple[Manager, dict[str, Any]]:
-    """A manager, and the task it has just claimed."""
-    add(api, **more)
-    manager = Manager(api)
-    (task,) = manager.claim()
+_tags = (f"tag{n}" for n in itertools.count())
+
+
+@pytest.fixture
+def api(shared_api: Http) -> Http:
+    """The tests of this file share a server: each works under a tag of its own."""
+    return shared_api
+
+
+def claimed(api: Http, *kinds: str, **more: Any) -> tuple[Manager, list[dict[str, Any]]]:
+    """A manager, and the tasks of new records that it has just claimed."""
+    tag = next(_tags)
+    for kind in kinds:
+        add(api, kind=kind, compute_tag=tag, **more)
+    manager = Manager(api, tags=[tag])
+    return manager, manager.claim()
+
+
+def started(api: Http, kind: str = "singlepoint", **more: Any) -> tuple[Manager, dict[str, Any]]:
+    """A manager, and the task of a new record that it has just claimed."""
+    manager, (task,) = claimed(api, kind, **more)
     return manager, task
+
+
+def rival(manager: Manager) -> Manager:
+    """Another manager that takes the same work."""
+    return Manager(manager.api, tags=manager.tags)
+
+
+def attempts(shared: Any, task: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """The attempts of a task's record as the server keeps them."""
+    query = "SELECT attempt_no, outcome FROM attempt WHERE record_id = %s ORDER BY attempt_no"
+    return sql(shared.conninfo, query, task["record_id"])
 
 
 def set_status(api: Http, record_id: int, status: str) -> None:
@@ -49,13 +77,13 @@ def set_status(api: Http, record_id: int, status: str) -> None:
 # --- design §8.2, row by row --------------------------------------------------------------------------------------
 
 
-def test_the_same_return_twice_is_accepted_twice_and_changes_nothing(archive: Any, api: Http) -> None:
+def test_the_same_return_twice_is_accepted_twice_and_changes_nothing(shared: Any, api: Http) -> None:
     manager, task = started(api)
     assert manager.give_one(task["id"], make_result(task)) is None
     before = api.record(task["record_id"], "**")
     assert manager.give_one(task["id"], make_result(task, stdout="other")) is None
     assert api.record(task["record_id"], "**") == before
-    assert sql(archive.conninfo, "SELECT count(*) FROM attempt") == [(1,)]
+    assert attempts(shared, task) == [(1, "complete")]
 
 
 def test_the_same_failure_twice_is_accepted_twice(api: Http) -> None:
@@ -68,20 +96,20 @@ def test_the_same_failure_twice_is_accepted_twice(api: Http) -> None:
 
 @pytest.mark.parametrize(("result", "status"), [("success", "complete"), ("failure", "error")])
 def test_the_last_lost_attempt_of_a_waiting_record_is_accepted(
-    archive: Any, api: Http, result: str, status: str
+    shared: Any, api: Http, result: str, status: str
 ) -> None:
     manager, task = started(api)
-    silence(archive.conninfo, manager)
+    silence(shared.conninfo, manager)
     assert api.statuses([task["record_id"]]) == ["waiting"]
     assert manager.give_one(task["id"], make_result(task) if result == "success" else failure()) is None
     assert api.statuses([task["record_id"]]) == [status]
     assert manager.shown()["status"] == "active"
 
 
-def test_an_older_success_ends_the_attempt_that_runs_elsewhere(archive: Any, api: Http) -> None:
+def test_an_older_success_ends_the_attempt_that_runs_elsewhere(shared: Any, api: Http) -> None:
     manager, task = started(api)
-    silence(archive.conninfo, manager)
-    other = Manager(api)
+    silence(shared.conninfo, manager)
+    other = rival(manager)
     (again,) = other.claim()
     assert attempt_of(again["id"]) == (task["record_id"], 2)
     assert manager.give_one(task["id"], make_result(task)) is None
@@ -90,26 +118,23 @@ def test_an_older_success_ends_the_attempt_that_runs_elsewhere(archive: Any, api
     assert [h["manager_name"] for h in record["compute_history"]] == [manager.name]
     assert other.beat(running=[again["id"]]) == {"stop": [again["id"]]}
     assert other.give_one(again["id"], make_result(again)) == NO_TASK
-    attempts = sql(archive.conninfo, "SELECT attempt_no, outcome FROM attempt ORDER BY attempt_no")
-    assert attempts == [(1, "complete"), (2, "superseded")]
+    assert attempts(shared, task) == [(1, "complete"), (2, "superseded")]
 
 
-def test_an_older_failure_is_refused_while_the_record_runs_elsewhere(archive: Any, api: Http) -> None:
+def test_an_older_failure_is_refused_while_the_record_runs_elsewhere(shared: Any, api: Http) -> None:
     manager, task = started(api)
-    silence(archive.conninfo, manager)
-    other = Manager(api)
+    silence(shared.conninfo, manager)
+    other = rival(manager)
     (again,) = other.claim()
     assert manager.give_one(task["id"], failure()) == ANOTHER
     assert other.give_one(again["id"], make_result(again)) is None
 
 
 def test_an_inactive_manager_is_judged_result_by_result(api: Http) -> None:
-    add(api, 3)
-    manager = Manager(api)
-    tasks = manager.claim()
+    manager, tasks = claimed(api, *["singlepoint"] * 3)
     manager.beat("inactive")
     assert manager.shown()["status"] == "inactive"
-    other = Manager(api)
+    other = rival(manager)
     (taken,) = other.claim(1)
     assert taken["record_id"] == tasks[0]["record_id"]
     set_status(api, tasks[2]["record_id"], "cancelled")
@@ -135,10 +160,10 @@ def test_what_nobody_wants_any_more_is_refused(api: Http, gone: str) -> None:
     assert manager.shown()["rejected"] == 1
 
 
-def test_an_invalid_record_takes_no_other_result(archive: Any, api: Http) -> None:
+def test_an_invalid_record_takes_no_other_result(shared: Any, api: Http) -> None:
     manager, task = started(api)
-    silence(archive.conninfo, manager)
-    other = Manager(api)
+    silence(shared.conninfo, manager)
+    other = rival(manager)
     (again,) = other.claim()
     other.give({again["id"]: make_result(again)})
     set_status(api, task["record_id"], "invalid")
@@ -245,9 +270,7 @@ BAD: dict[str, Any] = {
 
 @pytest.mark.parametrize("what", BAD)
 def test_a_bad_result_is_refused_alone(shared_api: Http, what: str) -> None:
-    add(shared_api, 3)
-    manager = Manager(shared_api)
-    tasks = manager.claim()
+    manager, tasks = claimed(shared_api, *["singlepoint"] * 3)
     bad = tasks[1]
     results = {t["id"]: BAD[what](t) if t is bad else make_result(t) for t in tasks}
     answer = manager.give(results)
@@ -285,22 +308,9 @@ def test_a_zip_bomb_is_refused_alone(databases: Any, bomb: bytes) -> None:
         assert "unpacks to" in answer["rejected_info"][0][1]
 
 
-def test_what_only_postgresql_refuses_costs_its_neighbours_nothing(archive: Any, api: Http) -> None:
-    sql(archive.conninfo, "ALTER TABLE result ADD CHECK (octet_length(properties) < 500)")
-    add(api, 3)
-    manager = Manager(api)
-    tasks = manager.claim()
-    results = {t["id"]: make_result(t) for t in tasks}
-    results[tasks[1]["id"]]["properties"] = {"long": "x" * 600}
-    answer = manager.give(results)
-    assert answer["accepted_ids"] == [tasks[0]["id"], tasks[2]["id"]]
-    assert answer["rejected_info"][0][1].startswith("Internal server error")
-    assert api.statuses([t["record_id"] for t in tasks]) == ["complete", "error", "complete"]
-
-
-def test_two_attempts_of_one_record_in_one_return_leave_one_result(archive: Any, api: Http) -> None:
+def test_two_attempts_of_one_record_in_one_return_leave_one_result(shared: Any, api: Http) -> None:
     manager, first = started(api)
-    silence(archive.conninfo, manager)
+    silence(shared.conninfo, manager)
     (second,) = manager.claim()
     answer = manager.give({first["id"]: failure(), second["id"]: make_result(second)})
     assert answer["accepted_ids"] == [second["id"]]
@@ -310,9 +320,9 @@ def test_two_attempts_of_one_record_in_one_return_leave_one_result(archive: Any,
     assert len(record["compute_history"]) == 1
 
 
-def test_two_successes_of_one_record_in_one_return_leave_one_result(archive: Any, api: Http) -> None:
+def test_two_successes_of_one_record_in_one_return_leave_one_result(shared: Any, api: Http) -> None:
     manager, first = started(api)
-    silence(archive.conninfo, manager)
+    silence(shared.conninfo, manager)
     (second,) = manager.claim()
     answer = manager.give({first["id"]: make_result(first), second["id"]: make_result(second)})
     assert len(answer["accepted_ids"]) == 1
@@ -363,9 +373,7 @@ def test_a_finished_single_point_shows_what_was_computed(api: Http) -> None:
 
 
 def test_moved_outputs_are_stored_as_plain_ones_are(api: Http) -> None:
-    add(api, 2)
-    manager = Manager(api)
-    plain, other = manager.claim()
+    manager, (plain, other) = claimed(api, "singlepoint", "singlepoint")
     parts = {"stdout": "out", "stderr": "err", "native_files": {"input": "text"}}
     manager.give({plain["id"]: make_result(plain, **parts), other["id"]: moved(make_result(other, **parts))})
     shown = []
@@ -505,10 +513,8 @@ def test_a_step_that_makes_no_sense_refuses_the_optimization(shared_api: Http, c
 
 
 def test_equal_steps_of_different_optimizations_share_molecules_but_not_records(api: Http) -> None:
-    molecule = make_molecule()
-    add(api, kind="optimization", molecules=[molecule, molecule], find_existing=False)
-    manager = Manager(api)
-    tasks = manager.claim()
+    molecules = [make_molecule()] * 2
+    manager, tasks = claimed(api, "optimization", molecules=molecules, find_existing=False)
     manager.give({t["id"]: make_result(t) for t in tasks})
     paths = [api.get(f"records/optimization/{t['record_id']}/trajectory") for t in tasks]
     assert not set(paths[0]) & set(paths[1])
@@ -516,10 +522,7 @@ def test_equal_steps_of_different_optimizations_share_molecules_but_not_records(
 
 
 def test_a_batch_of_all_sorts_is_stored_at_once(api: Http) -> None:
-    add(api, 2)
-    add(api, 2, "optimization")
-    manager = Manager(api)
-    tasks = manager.claim()
+    manager, tasks = claimed(api, "singlepoint", "singlepoint", "optimization", "optimization")
     answer = manager.give({t["id"]: failure() if n % 2 else make_result(t) for n, t in enumerate(tasks)})
     assert answer["accepted_ids"] == [t["id"] for t in tasks]
     assert api.statuses([t["record_id"] for t in tasks]) == ["complete", "error", "complete", "error"]
