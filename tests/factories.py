@@ -257,6 +257,24 @@ class Manager:
         return self.api.get(f"managers/{self.name}")  # type: ignore[no-any-return]
 
 
+_tags = (f"tag{n}" for n in _numbers)
+
+
+def claimed(api: Http, *kinds: str, **more: Any) -> tuple[Manager, list[dict[str, Any]]]:
+    """A manager, and the tasks of new records that it has just claimed."""
+    tag = next(_tags)
+    for kind in kinds:
+        add(api, kind=kind, compute_tag=tag, **more)
+    manager = Manager(api, tags=[tag])
+    return manager, manager.claim()
+
+
+def started(api: Http, kind: str = "singlepoint", **more: Any) -> tuple[Manager, dict[str, Any]]:
+    """A manager, and the task of a new record that it has just claimed."""
+    manager, (task,) = claimed(api, kind, **more)
+    return manager, task
+
+
 def claim_and_return(manager: Manager, limit: int = 200, **more: Any) -> list[int]:
     """Run everything that waits, with success; the ids of the records, in the order of their claim."""
     tasks = manager.claim(limit)
