@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import lzma
+import threading
 from datetime import UTC, datetime
 from typing import Any, TypeVar, overload
 
@@ -179,6 +180,26 @@ def utc(moment: datetime) -> datetime:
 
 # --- compressed values: msgpack of the value, then compressed (molecules-and-files.md §5) -------------------------
 
+_threads = threading.local()
+
+
+class _Zstd:
+    """What zstd works with: dear to make, cheap to use again, but only by one thread."""
+
+    def __init__(self) -> None:
+        import zstandard
+
+        self.compressor = zstandard.ZstdCompressor(level=3, write_content_size=True)
+        self.decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+
+    @classmethod
+    def of_this_thread(cls) -> _Zstd:
+        """This thread's own."""
+        found: _Zstd | None = getattr(_threads, "zstd", None)
+        if found is None:
+            found = _threads.zstd = cls()
+        return found
+
 
 def compress(value: Any) -> bytes:
     """The value as zstd(msgpack). The frame states its content size, which existing clients need."""
@@ -187,9 +208,7 @@ def compress(value: Any) -> bytes:
 
 def compress_bytes(packed: bytes) -> bytes:
     """Bytes as one zstd frame with its content size in the header."""
-    import zstandard
-
-    return zstandard.ZstdCompressor(level=3, write_content_size=True).compress(packed)
+    return _Zstd.of_this_thread().compressor.compress(packed)
 
 
 def decompress_bytes(data: bytes, compression: str, limit: int) -> bytes:
@@ -232,7 +251,7 @@ def _unzstd(data: bytes, limit: int) -> bytes:
         size = zstandard.frame_content_size(data)
         if size > limit:
             raise TooLarge(f"unpacks to {size} bytes, more than {limit}", limit=limit)
-        decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+        decompressor = _Zstd.of_this_thread().decompressor
         if size >= 0:
             return decompressor.decompress(data)
         return _unzstd_bounded(decompressor.decompressobj(), data, limit)

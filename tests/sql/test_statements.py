@@ -15,7 +15,7 @@ from tests.sql.statements_used import NAMES, SOURCE, calls, numbered, parameters
 from qchive.api.managers import ManagerQuery
 from qchive.api.molecules import MoleculeQuery
 from qchive.api.records import RecordQuery, query_type
-from qchive.db import where
+from qchive.db import statements, where
 from qchive.kinds import KINDS
 from qchive.status import ACTIONS, EVENTS, Status
 
@@ -71,6 +71,10 @@ def test_sql_stands_in_sql_files() -> None:
         if sql.search(line) and str(path.relative_to(SOURCE)) not in elsewhere
     }
     assert found == {}
+
+
+def test_statements_are_short_enough_to_be_parsed_once() -> None:
+    assert [name for name in NAMES if len(statements.statement(name)) > statements.LONGEST] == []
 
 
 # --- statuses -----------------------------------------------------------------------------------------------------

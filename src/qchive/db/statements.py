@@ -16,10 +16,15 @@ Row = TypeVar("Row")
 Connection = AsyncConnection[Any]
 
 
+LONGEST = 4096
+"""Characters of a statement (psycopg 3.3, `MAX_CACHED_STATEMENT_LENGTH`)."""
+
+
 @cache
 def statement(name: str) -> LiteralString:
-    """The text of one statement."""
-    return files("qchive.db").joinpath("sql", f"{name}.sql").read_text()
+    """The text of one statement. Without indentation: what is longer than `LONGEST`, psycopg parses anew each time."""
+    text = files("qchive.db").joinpath("sql", f"{name}.sql").read_text()
+    return "\n".join([line.strip() for line in text.splitlines()])
 
 
 def names() -> list[str]:

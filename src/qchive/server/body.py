@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from email.message import Message
+from functools import lru_cache
 from typing import Any, get_args
 
 import msgspec
@@ -23,6 +24,7 @@ def content_type(header: str | None) -> str:
     return header.split(";")[0].strip().lower()
 
 
+@lru_cache(maxsize=64)
 def accepted(header: str | None) -> str:
     """The encoding of the answer: the best match for Accept among those we speak, JSON if none."""
     best, quality = wire.JSON, 0.0

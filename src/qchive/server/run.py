@@ -47,4 +47,5 @@ def config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=20,
         server_header=False,
+        proxy_headers=False,
     )

@@ -15,14 +15,14 @@ WITH given AS MATERIALIZED (
         )
         ORDER BY n
     ) AS t
-), latest AS MATERIALIZED (
+), old AS MATERIALIZED (
     SELECT given.n, r.id, r.status, r.attempt_no, r.worker_id, r.claimed_at
     FROM given JOIN record r ON r.id = given.record_id
-), superseded AS (  -- attempts that were running when the result of an earlier one arrived after all
+), superseded AS (  -- running when an earlier one's result arrived after all
     INSERT INTO attempt (record_id, attempt_no, outcome, worker_id, started_on)
-    SELECT latest.id, latest.attempt_no, 'superseded', latest.worker_id, latest.claimed_at
-    FROM latest JOIN given USING (n)
-    WHERE latest.status = 'running' AND latest.attempt_no <> given.attempt_no
+    SELECT old.id, old.attempt_no, 'superseded', old.worker_id, old.claimed_at
+    FROM old JOIN given USING (n)
+    WHERE old.status = 'running' AND old.attempt_no <> given.attempt_no
     ON CONFLICT (record_id, attempt_no) DO NOTHING
 ), born AS (
     INSERT INTO record (id, kind, spec_id, identity, status, owner)
@@ -30,15 +30,15 @@ WITH given AS MATERIALIZED (
 ), linked AS (
     INSERT INTO record_child (parent_id, role, position, child_id)
     SELECT parent_id, role, position, id FROM given WHERE record_id IS NULL
-), ended AS (  -- one that was given up as lost is corrected
+), ended AS (  -- one given up as lost is corrected
     INSERT INTO attempt (
         record_id, attempt_no, outcome, worker_id, started_on, provenance, error_type, error_message
     )
     SELECT
         given.id, given.attempt_no, given.outcome, CASE WHEN given.record_id IS NOT NULL THEN %(worker_id)b::bigint END,
-        CASE WHEN latest.attempt_no = given.attempt_no THEN latest.claimed_at END, given.provenance, given.error_type,
+        CASE WHEN old.attempt_no = given.attempt_no THEN old.claimed_at END, given.provenance, given.error_type,
         given.error_message
-    FROM given LEFT JOIN latest USING (n)
+    FROM given LEFT JOIN old USING (n)
     ORDER BY given.n
     ON CONFLICT (record_id, attempt_no) DO UPDATE SET
         outcome = excluded.outcome, ended_on = excluded.ended_on, provenance = excluded.provenance,
@@ -54,11 +54,11 @@ WITH given AS MATERIALIZED (
     SELECT given.id, part.role, part.position, part.coefficient, part.molecule_id
     FROM unnest(
         %(part_of)b::bigint[], %(part_roles)b::text[], %(part_positions)b::integer[],
-        %(part_coefficients)b::double precision[], %(part_molecule_ids)b::bigint[]
+        %(part_coefficients)b::float8[], %(part_molecule_ids)b::bigint[]
     ) AS part (n, role, position, coefficient, molecule_id)
     JOIN given USING (n)
     ON CONFLICT (record_id, role, position) DO UPDATE SET molecule_id = excluded.molecule_id
-), left_behind AS (
+), kept AS (
     INSERT INTO blob (record_id, attempt_id, type, name, compression, data)
     SELECT given.id, CASE WHEN b.is_output THEN ended.id ELSE 0 END, b.type, b.name, b.compression, b.data
     FROM unnest(
