@@ -129,7 +129,7 @@ CREATE TABLE result (
     properties bytea,
     extras     bytea NOT NULL,
     fields     bytea NOT NULL
-);
+) WITH (toast_tuple_target = 8160);  -- compressing digits takes long and saves little: what fits a page stays as it is
 
 -- One row per try, written when it ends.
 CREATE TABLE attempt (

@@ -86,8 +86,10 @@ async def history(ctx: Context, record_id: int) -> list[ComputeHistory]:
     from qchive.server.records import exists
 
     async def work(conn: Connection) -> list[ComputeHistory]:
-        await exists(conn, record_id)
-        return (await histories(conn, [record_id], with_outputs=False)).get(record_id, [])
+        found = (await histories(conn, [record_id], with_outputs=False)).get(record_id, [])
+        if not found:
+            await exists(conn, record_id)
+        return found
 
     return await ctx.db.read(work)
 
@@ -131,9 +133,6 @@ async def output_value(ctx: Context, record_id: int, history_id: int, output_typ
 
 async def native_files(ctx: Context, record_id: int) -> dict[str, NativeFile]:
     """Native files, without data."""
-    from qchive.server.records import exists
-
-    await ctx.db.read(lambda conn: exists(conn, record_id))
     listed = await _list(ctx, record_id, ["native_file"])
     return {name: NativeFile(name=name, compression_type=compression) for _, _, name, compression in listed}
 
@@ -158,9 +157,6 @@ async def native_file_value(ctx: Context, record_id: int, name: str) -> Any:
 
 async def wavefunction(ctx: Context, record_id: int) -> Wavefunction | None:
     """Whether a wavefunction is stored."""
-    from qchive.server.records import exists
-
-    await ctx.db.read(lambda conn: exists(conn, record_id))
     listed = await _list(ctx, record_id, ["wavefunction"])
     return Wavefunction(compression_type=listed[0][3]) if listed else None
 
@@ -172,9 +168,12 @@ async def wavefunction_data(ctx: Context, record_id: int) -> tuple[Bytes, str]:
 
 async def _list(ctx: Context, record_id: int, types: list[str]) -> list[tuple[Any, ...]]:
     async def work(conn: Connection) -> list[tuple[Any, ...]]:
-        return await statements.tuples(conn, "blobs/list", ids=[record_id], types=types)
+        return await statements.tuples(conn, "blobs/list", id=record_id, types=types)
 
-    return [row[1:] for row in await ctx.db.read(work)]
+    listed = await ctx.db.read(work)
+    if not listed:
+        raise NotFound(f"Cannot find record {record_id}", ids=[record_id])
+    return [row for row in listed if row[1] is not None]
 
 
 async def _data(ctx: Context, record_id: int, attempt: int, of: str, name: str, what: str) -> tuple[Bytes, str]:

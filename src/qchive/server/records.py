@@ -195,7 +195,7 @@ async def exists(conn: Connection, record_id: int) -> None:
     Raises:
         NotFound: it is none.
     """
-    if not await statements.tuples(conn, "records/get", ids=[record_id]):
+    if not await statements.tuples(conn, "records/kinds", ids=[record_id]):
         raise NotFound(f"Cannot find record {record_id}", ids=[record_id])
 
 
@@ -203,8 +203,10 @@ async def task(ctx: Context, record_id: int) -> RecordTask | None:
     """The record's task, while it has one."""
 
     async def work(conn: Connection) -> RecordTask | None:
-        await exists(conn, record_id)
-        return (await _tasks(conn, ctx.kinds, [record_id])).get(record_id)
+        found = (await _tasks(conn, ctx.kinds, [record_id])).get(record_id)
+        if found is None:
+            await exists(conn, record_id)
+        return found
 
     return await ctx.db.read(work)
 
@@ -218,8 +220,10 @@ async def comments(ctx: Context, record_id: int) -> list[api.RecordComment]:
     """Comments, oldest first."""
 
     async def work(conn: Connection) -> list[api.RecordComment]:
-        await exists(conn, record_id)
-        return await statements.rows(conn, "comments/list", api.RecordComment, ids=[record_id])
+        found = await statements.rows(conn, "comments/list", api.RecordComment, ids=[record_id])
+        if not found:
+            await exists(conn, record_id)
+        return found
 
     return await ctx.db.read(work)
 
@@ -229,8 +233,10 @@ async def children(ctx: Context, record_id: int) -> list[int]:
     role = ctx.endpoint.role
 
     async def work(conn: Connection) -> list[int]:
-        await exists(conn, record_id)
-        return (await _children(conn, [record_id], role)).get(record_id, [])
+        found = (await _children(conn, [record_id], role)).get(record_id, [])
+        if not found:
+            await exists(conn, record_id)
+        return found
 
     return await ctx.db.read(work)
 

@@ -1,5 +1,5 @@
--- What is stored of these types for records, without the data.
-SELECT record_id, attempt_id, type, name, compression
-FROM blob
-WHERE record_id = ANY(%(ids)b::bigint[]) AND type = ANY(%(types)b::text[])
-ORDER BY record_id, attempt_id, type, name
+-- What is stored of these types for a record, without the data: one row of nulls for nothing, no row for no such record.
+SELECT b.attempt_id, b.type, b.name, b.compression
+FROM record r LEFT JOIN blob b ON b.record_id = r.id AND b.type = ANY(%(types)b::text[])
+WHERE r.id = %(id)b
+ORDER BY b.attempt_id, b.type, b.name
