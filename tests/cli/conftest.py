@@ -37,6 +37,7 @@ def qchive(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[b
     from qchive.cli import main
 
     def run(*args: object, stdin: str = "") -> Ended:
+        monkeypatch.delenv("COLUMNS", raising=False)
         monkeypatch.setattr(sys, "argv", ["qchive", *map(str, args)])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
         code: Any = 0

@@ -86,7 +86,8 @@ def test_a_child_starts_with_the_signals_a_program_expects(tmp_path: Path) -> No
     child.start()
     assert child.wait(10) == 0
     status = dict(line.split(":\t", 1) for line in child.log.read_text().splitlines() if ":\t" in line)
-    assert int(status["SigIgn"], 16) == 0
+    # Signals from 32 on belong to the C library, and are as our own parent left them.
+    assert int(status["SigIgn"], 16) & 0x7FFFFFFF == 0
     assert int(status["SigBlk"], 16) == 0
 
 
