@@ -1,24 +1,30 @@
 """The programs a worker can run: our QCEngine harnesses, and what is installed on this machine.
 
-QCEngine has no harness for PySCF and none for tblite, and no plug-ins: whoever wants to run them through
-`qcengine.compute` calls `register` first, in the same process. Importing this package is cheap; `register` and
-`installed` import QCEngine, which takes seconds.
+QCEngine has no harness for PySCF and none for tblite, one for RDKit with wrong units, and no plug-ins: whoever wants to
+run them through `qcengine.compute` calls `register` first, in the same process. Importing this package is cheap;
+`register` and `installed` import QCEngine, which takes seconds.
 """
 
 from __future__ import annotations
 
 
 def register() -> None:
-    """Make QCEngine know our harnesses ("pyscf", "tblite") in this process; calling it again changes nothing."""
-    from qcengine import list_all_programs, register_program
+    """Make QCEngine know our harnesses ("pyscf", "rdkit", "tblite") in this process, in the place of its own.
+
+    Calling it again changes nothing.
+    """
+    from qcengine import get_program, list_all_programs, register_program, unregister_program
 
     from qchive.worker.programs.pyscf import PySCFHarness
+    from qchive.worker.programs.rdkit import RDKitHarness
     from qchive.worker.programs.tblite import TBLiteHarness
 
-    known = list_all_programs()
-    for harness in (PySCFHarness(), TBLiteHarness()):
-        if harness.name not in known:
-            register_program(harness)
+    for harness in (PySCFHarness(), RDKitHarness(), TBLiteHarness()):
+        if harness.name in list_all_programs():
+            if type(get_program(harness.name, check=False)) is type(harness):
+                continue
+            unregister_program(harness.name)
+        register_program(harness)
 
 
 def installed() -> dict[str, str]:
