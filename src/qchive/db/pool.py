@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection, errors
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from qchive.db import statements
 from qchive.errors import Unavailable
 
 T = TypeVar("T")
@@ -27,7 +27,6 @@ TRANSIENT = (
     PoolTimeout,
 )
 """Trouble that says nothing about the request: the same transaction may well go through in a moment."""
-
 
 _RACES = 3
 """How often in a row somebody else may be quicker."""
@@ -62,28 +61,45 @@ class Database:
         """End all connections."""
         await self._pool.close()
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """One connection in autocommit, for reading."""
-        async with self._pool.connection() as conn:
-            yield conn
-
-    async def run(self, work: Callable[[Connection], Awaitable[T]], *, transaction: bool = True) -> T:
+    async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run `work` in one transaction under READ COMMITTED; again from the start after transient trouble.
+
+        When the connection is lost in the middle of COMMIT, PostgreSQL is asked what became of it, so that nothing is
+        done twice.
 
         Raises:
             Unavailable: the trouble did not pass within `patience`.
         """
+        unsure: list[tuple[str, T]] = []
+
+        async def transaction(conn: Connection) -> T:
+            if unsure:
+                name, done = unsure[0]
+                if await _committed(conn, name):
+                    return done
+                unsure.clear()
+            async with conn.transaction():
+                done = await work(conn)
+                (name,) = await statements.column(conn, "transactions/current")
+                if name is not None:
+                    unsure.append((name, done))
+            unsure.clear()
+            return done
+
+        return await self._persist(transaction)
+
+    async def read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run `work` without a transaction of its own; again after transient trouble."""
+        return await self._persist(work)
+
+    async def _persist(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         deadline = asyncio.get_running_loop().time() + self.patience
         delay = 0.02
         races = 0
         while True:
             try:
                 async with self._pool.connection() as conn:
-                    if not transaction:
-                        return await work(conn)
-                    async with conn.transaction():
-                        return await work(conn)
+                    return await work(conn)
             except errors.ProgramLimitExceeded:
                 # An OperationalError that would come again each time.
                 raise
@@ -98,9 +114,14 @@ class Database:
                 await asyncio.sleep(delay * random.uniform(0.7, 1.3))
                 delay = min(delay * 2, 1.0)
 
-    async def read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """Run `work` without a transaction of its own; again after transient trouble."""
-        return await self.run(work, transaction=False)
+
+async def _committed(conn: Connection, transaction: str) -> bool:
+    """What became of a transaction whose COMMIT was not answered; waits until PostgreSQL has made up its mind."""
+    while True:
+        (status,) = await statements.column(conn, "transactions/status", transaction=transaction)
+        if status != "in progress":
+            return bool(status == "committed")
+        await asyncio.sleep(0.01)
 
 
 async def _configure(conn: Connection) -> None:
