@@ -3,10 +3,11 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+MANAGER := .venv-manager
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
-.PHONY: help demo test test-system check format reference conformance clean
+.PHONY: help demo test test-system check format reference conformance bench clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -37,8 +38,13 @@ reference: $(VENV)/.runtime ## write the pages of docs/reference that come from 
 conformance: $(VENV)/.test ## the peer's own tests over HTTP against our server; needs the runner's folder in CONFORMANCE
 	$(BIN)/python -m tests.interop.conformance.run $(CONFORMANCE)
 
+# Against the peer, whose manager lives in an environment of its own: the last wheel of xtb is for Python 3.11 at most.
+# QUICK=1: small numbers, under three minutes. BENCH="singlepoints --size records=5000": some of it, other numbers.
+bench: $(VENV)/.test $(MANAGER)/.installed ## QCHive and the peer side by side; QUICK=1 for a first look
+	BENCH_MANAGER=$(MANAGER) $(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(BENCH)
+
 clean: ## forget everything that was installed
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(MANAGER)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -62,4 +68,9 @@ $(VENV)/.system: tests/system/packages.txt tests/system/requirements.txt | $(BIN
 	$(APT) update -qq
 	DEBIAN_FRONTEND=noninteractive $(APT) install -qq --yes --no-install-recommends $$(cat tests/system/packages.txt)
 	$(PIP) --requirement tests/system/requirements.txt
+	@touch $@
+
+$(MANAGER)/.installed: benchmarks/requirements-manager.txt
+	python3.11 -m venv $(MANAGER)
+	$(MANAGER)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks import records, servers, table
+from benchmarks import clients, floor, gfn2, idle, records, servers, table, waiting
 from benchmarks.measure import Figure
 from benchmarks.sizes import FULL, QUICK, WARM_UP, Sizes
 
@@ -23,6 +23,11 @@ Section = Callable[[servers.Server, Sizes], list[Figure]]
 SECTIONS: Mapping[str, Section] = {
     "singlepoints": records.singlepoints,
     "optimizations": records.optimizations,
+    "floor": floor.floor,
+    "throughput": clients.throughput,
+    "queue": waiting.growing,
+    "snapshot": waiting.under_snapshot,
+    "gfn2": gfn2.end_to_end,
 }
 
 
@@ -40,6 +45,7 @@ def main() -> None:
         about = servers.check_alike(*sides)
         for name, side in ((name, side) for name in asked.sections for side in sides):
             SECTIONS[name](side, WARM_UP)
+        about["idle"] = idle.idle(sides[1])
         for turn in range(sizes.rounds):
             for name in asked.sections:
                 for side in sides if turn % 2 == 0 else reversed(sides):
@@ -55,7 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("sections", nargs="*", default=list(SECTIONS), help=f"of {', '.join(SECTIONS)}; default: all")
     parser.add_argument("--quick", action="store_true", help="small numbers, one round")
     parser.add_argument("--size", action="append", default=[], metavar="NAME=N", help="another number; see sizes.py")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/latest"), help="where to write .json and .md")
+    parser.add_argument("--out", type=Path, default=Path("build/benchmarks"), help="where to write .json and .md")
     asked = parser.parse_args()
     if unknown := set(asked.sections) - set(SECTIONS):
         parser.error(f"no section called {', '.join(unknown)}")
@@ -67,7 +73,7 @@ def _keep(out: Path, figures: list[Figure], about: dict[str, Any]) -> None:
     out.with_suffix(".json").write_bytes(
         msgspec.json.format(msgspec.json.encode({"about": about, "figures": figures}), indent=1) + b"\n"
     )
-    text = table.markdown(figures)
+    text = table.markdown(figures, about["idle"])
     out.with_suffix(".md").write_text(text + "\n")
     print(text)
 

@@ -17,14 +17,18 @@ PATIENCE = 15.0
 
 def cpu_seconds(roots: Iterable[int]) -> float:
     """User and system time of these processes and all below them, the ended ones as their parents reaped them."""
-    total = 0.0
-    for pid in tree(roots):
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it has just ended: its parent has its time
-        total += sum(map(int, fields[11:15])) * TICK
-    return total
+    return sum(map(_cpu_of, tree(roots)))
+
+
+def _cpu_of(pid: int) -> float:
+    """To the nanosecond where the kernel tells, for threads that still run; to the tick for all else."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        own, reaped = (sum(map(int, fields[i : i + 2])) * TICK for i in (11, 13))
+        threads = [Path(f"/proc/{pid}/task/{task}/schedstat").read_text() for task in os.listdir(f"/proc/{pid}/task")]
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0  # it has just ended: its parent has its time
+    return max(own, sum(int(text.split()[0]) for text in threads) * 1e-9) + reaped
 
 
 def tree(roots: Iterable[int]) -> list[int]:

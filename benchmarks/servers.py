@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 import psutil
@@ -67,6 +67,14 @@ class Server:
 
     def __post_init__(self) -> None:
         self.client = PortalClient(self.url, show_motd=False)
+        # Kept open: a backend that ends would end inside somebody's measure.
+        self._watch = psycopg.connect(self.dsn, autocommit=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._watch.close()
 
     def cost(self) -> Cost:
         """A clock for what this server does."""
@@ -80,12 +88,11 @@ class Server:
 
     def statements(self) -> Statements:
         """What the database has done so far."""
-        with psycopg.connect(self.dsn, autocommit=True) as conn:
-            row = conn.execute(
-                "SELECT sum(calls), sum(shared_blks_hit + shared_blks_read) FROM pg_stat_statements"
-                " WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
-                " AND query NOT LIKE '%pg_stat_statements%'"
-            ).fetchone()
+        row = self._watch.execute(
+            "SELECT sum(calls), sum(shared_blks_hit + shared_blks_read) FROM pg_stat_statements"
+            " WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            " AND query NOT LIKE '%pg_stat_statements%'"
+        ).fetchone()
         assert row is not None
         return Statements(int(row[0] or 0), int(row[1] or 0))
 
@@ -109,7 +116,8 @@ def ours() -> Iterator[Server]:
         with Local(workers=0, database_url=database.dsn) as archive:
             processes = [child.pid for child in psutil.Process().children() if child.pid not in before]
             _prepare(database.dsn)
-            yield Server("qchive", archive.address, processes, database.pid, database.dsn)
+            with Server("qchive", archive.address, processes, database.pid, database.dsn) as server:
+                yield server
 
 
 @contextmanager
@@ -131,7 +139,8 @@ def peer() -> Iterator[Server]:
             try:
                 url = f"http://127.0.0.1:{port}"
                 _await(url, process, folder / "log.txt")
-                yield Server("peer", url, [process.pid], database.pid, dsn)
+                with Server("peer", url, [process.pid], database.pid, dsn) as server:
+                    yield server
             finally:
                 process.terminate()
                 process.wait(60)

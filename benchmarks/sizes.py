@@ -38,5 +38,8 @@ QUICK = Sizes(
     rounds=1, records=300, lazy=20, optimizations=20, queues=(1_000, 20_000), claims=4, million=200_000,
     claimed_under_snapshot=40_000, gfn2=100, gfn2_peer=6,
 )  # fmt: skip
-WARM_UP = Sizes(rounds=1, records=60, lazy=5, optimizations=10)
+WARM_UP = Sizes(
+    rounds=1, records=60, lazy=5, optimizations=10, clients=2, queues=(200, 200), claims=2, million=200,
+    claimed_under_snapshot=20, gfn2=0, gfn2_peer=0,
+)  # fmt: skip
 """Not measured: imports, plans and caches that a server in use has long paid for."""

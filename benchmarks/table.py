@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from benchmarks.measure import Figure
 
@@ -17,6 +18,19 @@ CPU_TARGETS = {
     "lazy fields of one record": 5.0,
     "end to end, GFN2": 50.0,
 }
+CLAIM = "claim of "
+BASELINE = "before the million"
+QUEUE_MOST, SNAPSHOT_MOST = 1.5, 2.0
+_HEAD = [
+    "| measure | n | QCHive CPU, ms (server + PostgreSQL) | peer CPU, ms | bare SQL CPU, ms | CPU ratio "
+    "| QCHive wall, ms | peer wall, ms | wall ratio | statements, QCHive / peer | aim |",
+    "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|",
+]
+_QUEUE_HEAD = [
+    "| measure | server CPU, ms | PostgreSQL CPU, ms | buffers | CPU against first | buffers against first | aim |",
+    "|---|---:|---:|---:|---:|---:|---|",
+]
+_IDLE_HEAD = ["| idle | QCHive | peer | aim |", "|---|---:|---:|---|"]
 WALL_TARGETS = {"claim and return, 1 client": 5.0, "claim and return, 4 clients": 5.0, "end to end, GFN2": 20.0}
 
 
@@ -35,14 +49,37 @@ def _median(several: Sequence[Figure]) -> Figure:
     return Figure(**{f: getattr(chosen, f) for f in Figure.__struct_fields__} | {"wall": best * chosen.n})
 
 
-def markdown(figures: Sequence[Figure]) -> str:
-    """The table: milliseconds per operation, and how many times less ours takes."""
-    lines = [
-        "| measure | n | QCHive CPU, ms (server + PostgreSQL) | peer CPU, ms | bare SQL CPU, ms | CPU ratio "
-        "| QCHive wall, ms | peer wall, ms | wall ratio | statements, QCHive / peer | aim |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|",
-    ]
-    return "\n".join([*lines, *(_line(measure, sides) for measure, sides in typical(figures).items())])
+def markdown(figures: Sequence[Figure], idle: Sequence[Mapping[str, Any]]) -> str:
+    """The tables: costs per operation and how many times less ours are, claims by length of the queue, idling."""
+    found = typical(figures)
+    queue = {measure: sides["qchive"] for measure, sides in found.items() if measure.startswith(CLAIM)}
+    others = {measure: sides for measure, sides in found.items() if not measure.startswith(CLAIM)}
+    tables = [[*_HEAD, *(_line(measure, sides) for measure, sides in others.items())]] if others else []
+    if queue:
+        tables.append([*_QUEUE_HEAD, *_queue(queue)])
+    tables.append([*_IDLE_HEAD, *map(_idle, idle)])
+    return "\n\n".join("\n".join(lines) for lines in tables)
+
+
+def _queue(figures: Mapping[str, Figure]) -> list[str]:
+    lines: list[str] = []
+    first = next(iter(figures.values()))
+    for measure, one in figures.items():
+        if measure.endswith(BASELINE):
+            first = one
+        buffers = (one.buffers or 0) / one.n
+        ratios = one.cpu / first.cpu, (one.buffers or 0) / (first.buffers or 1) * first.n / one.n
+        most = SNAPSHOT_MOST if "snapshot" in measure else QUEUE_MOST
+        aim = "" if one is first else f"≤ {most:g}×: {'met' if max(ratios) <= most else 'MISSED'}"
+        numbers = [f"{1e3 * one.server / one.n:.2f}", f"{1e3 * one.postgres / one.n:.2f}", f"{buffers:.0f}"]
+        lines.append(f"| {' | '.join([measure, *numbers, *(f'{r:.2f}' for r in ratios), aim])} |")
+    return lines
+
+
+def _idle(row: Mapping[str, Any]) -> str:
+    met = "met" if row["amount"] < row["aim"] else "MISSED"
+    peer = "" if row["peer"] is None else f"{row['peer']:.3g} {row['unit']}"
+    return f"| {row['what']} | {row['amount']:.3g} {row['unit']} | {peer} | < {row['aim']:g} {row['unit']}: {met} |"
 
 
 def _line(measure: str, sides: Mapping[str, Figure]) -> str:
