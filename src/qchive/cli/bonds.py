@@ -27,16 +27,18 @@ Bonds = list[tuple[int, int, float]]
 def with_bonds(molecule: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The molecule with its `connectivity`: what it has, else what its geometry (Bohr) implies.
 
+    A single atom has none: QCSchema does not allow an empty list.
+
     Raises:
         InvalidMolecule: the bonds cannot be told from the geometry; the message names the molecule.
     """
-    if molecule.get("connectivity"):
+    if molecule.get("connectivity") or len(molecule["symbols"]) == 1:
         return dict(molecule)
     try:
         bonds = _from_rdkit(molecule) if find_spec("rdkit") else _only_single(molecule)
     except ValueError as error:
         raise InvalidMolecule(_advice(name, _first_line(error))) from error
-    if not bonds and len(molecule["symbols"]) > 1:
+    if not bonds:
         raise InvalidMolecule(_advice(name, "no two atoms are close enough"))
     return {**molecule, "connectivity": [list(bond) for bond in bonds]}
 
