@@ -9,8 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from qchive.worker import programs
+from qchive.worker.run import run
 from tests.cli.conftest import WATER, Run
-from tests.factories import Http, Manager, claim_and_return
+from tests.factories import Http, Manager, claim_and_return, raw_bytes
 
 HF = ("--program", "psi4", "--method", "HF", "--basis", "STO-3G")
 
@@ -65,6 +67,34 @@ def test_charge_and_multiplicity_change_the_molecule(qchive: Run, api: Http, wat
     (triplet,) = qchive("submit", water, *HF, "--multiplicity", "3", "--json").json
     molecules = [api.get(f"molecules/{one['molecule_id']}") for one in (cation, triplet)]
     assert [(m["molecular_charge"], m["molecular_multiplicity"]) for m in molecules] == [(1.0, 2), (0.0, 3)]
+
+
+HYDROXIDE = "2\n-1 1\nO 0 0 0\nH 0 0 0.96\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "charge", "multiplicity"),
+    [
+        (HYDROXIDE, (), -1.0, 1),
+        (HYDROXIDE, ("--multiplicity", "3"), -1.0, 3),
+        (HYDROXIDE, ("--charge", "0"), 0.0, 2),
+        (HYDROXIDE.replace("-1 1", "-1 1 of something"), (), 0.0, 2),
+        (HYDROXIDE.replace("-1 1", "7 1"), ("--charge", "-1", "--multiplicity", "1"), -1.0, 1),
+    ],
+)
+def test_charge_and_multiplicity_may_be_all_of_the_second_line_of_an_xyz_file(
+    qchive: Run, api: Http, text: str, options: tuple[str, ...], charge: float, multiplicity: int
+) -> None:
+    (told,) = qchive("submit", "-", *HF, *options, "--json", stdin=text).json
+    molecule = api.get(f"molecules/{told['molecule_id']}")
+    assert (molecule["molecular_charge"], molecule["molecular_multiplicity"]) == (charge, multiplicity)
+
+
+def test_a_second_line_that_cannot_be_charge_and_multiplicity_is_named(qchive: Run, api: Http) -> None:
+    ended = qchive("submit", "-", *HF, stdin=HYDROXIDE.replace("-1 1", "12 40"))
+    assert ended.code == 1
+    assert "second line" in ended.err
+    assert "--charge" in ended.err
 
 
 def test_an_impossible_multiplicity_is_refused_by_name(qchive: Run, api: Http, water: Path) -> None:
@@ -142,6 +172,15 @@ def test_bonds_are_derived_for_force_fields_only(qchive: Run, api: Http, water: 
     (quantum,) = qchive("submit", water, *HF, "--json").json
     assert api.get(f"molecules/{field['molecule_id']}")["connectivity"] == [[0, 1, 1.0], [0, 2, 1.0]]
     assert "connectivity" not in api.get(f"molecules/{quantum['molecule_id']}")
+
+
+def test_a_single_atom_goes_to_a_force_field(qchive: Run, api: Http) -> None:
+    (told,) = qchive("submit", "-", "-p", "rdkit", "-m", "uff", "--json", stdin="1\n\nAr 0 0 0\n").json
+    assert "connectivity" not in api.get(f"molecules/{told['molecule_id']}")
+    programs.register()
+    (task,) = Manager(api, programs={"qcengine": ["1"], "rdkit": ["1"]}).claim()
+    success, result = run(task["function"], raw_bytes(task["function_kwargs_compressed"]), {"ncores": 1})
+    assert (success, result["return_result"]) == (True, 0.0)
 
 
 def test_atoms_without_any_bond_are_refused_for_force_fields(qchive: Run, api: Http) -> None:

@@ -104,7 +104,7 @@ def submit(
         raise typer.BadParameter("there is no optimizer without --optimize", param_hint="--optimizer-keyword")
     else:
         kind, spec = "singlepoint", {**quantum, "driver": driver or "energy"}
-    molecules = prepared(read(files), program, charge, multiplicity)
+    molecules = prepared(read(files, charge_in_comment=charge is None), program, charge, multiplicity)
     with connect(address) as client:
         meta, ids = client.add(
             kind,
@@ -118,8 +118,10 @@ def submit(
         _finish(client, [name for name, _ in molecules], ids, set(meta.inserted_idx), wait=wait, as_json=as_json)
 
 
-def read(files: Iterable[str]) -> Named:
+def read(files: Iterable[str], *, charge_in_comment: bool) -> Named:
     """The molecules in files, in order; `-` is one on stdin, xyz or QCSchema.
+
+    With `charge_in_comment`, two whole numbers in the second line of an xyz file are charge and multiplicity.
 
     Raises:
         InvalidMolecule: one cannot be read; the message names them all. Nothing of the others is used either.
@@ -131,7 +133,7 @@ def read(files: Iterable[str]) -> Named:
     problems: list[str] = []
     for name in files:
         try:
-            inside, errors = read_files([_content(name)], molecule_limit=_MOST)
+            inside, errors = read_files([_content(name)], molecule_limit=_MOST, charge_in_comment=charge_in_comment)
         except QCHiveError as error:
             problems.append(error.msg)
             continue

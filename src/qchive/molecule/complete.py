@@ -25,6 +25,7 @@ _TAKEN = (
 _PUBCHEM = re.compile(r"^pubchem\s*:", re.IGNORECASE | re.MULTILINE)
 _ATOM = re.compile(r"[^\s,]+(?:[\s,]+[-+]?[\d.]+(?:[DdEe][-+]?\d+)?){3}")
 _ATOM_COUNT = re.compile(r"\s*(\d+)[ \t,]*(?:bohr|au|ang)?[ \t]*(?:\r?\n|$)", re.IGNORECASE)
+_CHARGE_AND_SPIN = re.compile(r"[-+]?\d+(?:\.0*)?[\s,]+[1-9]\d*")
 
 
 def complete(body: Body, protons: list[int]) -> Body:
@@ -53,17 +54,20 @@ def complete(body: Body, protons: list[int]) -> Body:
     return body
 
 
-def from_text(text: str) -> dict[str, Any]:
+def from_text(text: str, *, charge_in_comment: bool = False) -> dict[str, Any]:
     """A molecule as text, XYZ or Psi4's dialects (Ångström unless the text says otherwise), as a validated molecule.
 
-    Raises InvalidMolecule.
+    With `charge_in_comment`, a second line of an XYZ file that is two whole numbers and nothing else is charge and
+    multiplicity, as in what qcelemental calls xyz+. Raises InvalidMolecule.
     """
     # Long runs of white space would take qcelemental's regular expressions for ever.
     text = re.sub(r"\n{3,}", "\n\n", "\n".join(line.strip() for line in text.splitlines()))
     if _PUBCHEM.search(text):
         raise InvalidMolecule("it asks for a molecule of PubChem, which is not looked up here: give the geometry")
+    stated = charge_in_comment and _states_charge(text)
     try:
-        others, raw = from_string(text, enable_qm=False, return_processed=True, verbose=-1)
+        dtype = "xyz+" if stated else None
+        others, raw = from_string(text, dtype, enable_qm=False, return_processed=True, verbose=-1)
         if others or not raw.get("geom"):
             raise InvalidMolecule(
                 "it is not one molecule with Cartesian coordinates; one for each file, and no z-matrices or EFP"
@@ -82,12 +86,19 @@ def from_text(text: str) -> dict[str, Any]:
             f"it is not one molecule in XYZ or Psi4 format; the first line that looks wrong is {_odd_line(text)[:80]!r}"
         ) from error
     except _REFUSALS as error:
-        raise InvalidMolecule(_reason(error)) from error
+        read = "with the second line as charge and multiplicity (--charge overrides it): " if stated else ""
+        raise InvalidMolecule(f"{read}{_reason(error)}") from error
     made: dict[str, Any] = to_schema(record, dtype=2, np_out=False)
     made["geometry"] = rounded(made["geometry"], GEOMETRY_DIGITS)
     made["provenance"]["routine"] = "qcelemental.molparse.from_string"
     _check_count(text, len(made["symbols"]))
     return made
+
+
+def _states_charge(text: str) -> bool:
+    """Whether this is an XYZ file whose second line consists of a charge and a multiplicity."""
+    lines = text.strip().splitlines()
+    return len(lines) > 2 and bool(_ATOM_COUNT.fullmatch(lines[0]) and _CHARGE_AND_SPIN.fullmatch(lines[1]))
 
 
 def _check_count(text: str, nat: int) -> None:

@@ -50,13 +50,18 @@ class _Budget:
 
 
 def read_files(
-    files: Sequence[tuple[str, bytes]], *, molecule_limit: int = 1000, size_limit: int = UNPACKED_BYTES
+    files: Sequence[tuple[str, bytes]],
+    *,
+    molecule_limit: int = 1000,
+    size_limit: int = UNPACKED_BYTES,
+    charge_in_comment: bool = False,
 ) -> tuple[dict[str, Molecules], list[str]]:
     """The molecules in uploaded files, (name, content) each, and a sentence about every one that could not be read.
 
     The keys are the file names; each molecule comes with the name of its file, which for those in archives is the
-    name there, folders removed. Raises InvalidBody for other file extensions, LimitExceeded for more than
-    `molecule_limit` molecules, TooLarge for archives that unpack to more than `size_limit` bytes together.
+    name there, folders removed. `charge_in_comment` is for `from_text`. Raises InvalidBody for other file extensions,
+    LimitExceeded for more than `molecule_limit` molecules, TooLarge for archives that unpack to more than `size_limit`
+    bytes together.
     """
     for name, _ in files:
         _extension(name)
@@ -68,7 +73,7 @@ def read_files(
         try:
             for member, data in _members(name, content, budget):
                 try:
-                    molecules.append((member, _molecule(member, data)))
+                    molecules.append((member, _molecule(member, data, charge_in_comment)))
                 except InvalidMolecule as error:
                     errors.append(f"Error parsing molecule {member!r}{_inside(name, member)}: {error.msg}")
         except _Unreadable as error:
@@ -87,7 +92,7 @@ def _extension(name: str) -> str:
     raise InvalidBody(f"Invalid file extension on file: {name}. Allowed extensions: {list(EXTENSIONS)}")
 
 
-def _molecule(name: str, content: bytes) -> Stored:
+def _molecule(name: str, content: bytes, charge_in_comment: bool) -> Stored:
     """One molecule file: QCSchema if it is called .json, else text."""
     if name.lower().endswith(".json"):
         try:
@@ -103,7 +108,7 @@ def _molecule(name: str, content: bytes) -> Stored:
         raise InvalidMolecule(f"not text: {error}") from error
     from qchive.molecule.complete import from_text  # loads numpy and qcelemental
 
-    return stored(from_text(text))
+    return stored(from_text(text, charge_in_comment=charge_in_comment))
 
 
 def _members(name: str, content: bytes, budget: _Budget) -> Iterator[tuple[str, bytes]]:

@@ -51,6 +51,25 @@ TEXTS = [
 ]
 
 
+@pytest.mark.parametrize("second", ["1 2", " +1.0,  2 "])
+def test_the_second_line_of_an_xyz_file_counts_where_that_is_asked_for(second: str) -> None:
+    text = f"2\n{second}\nH 0 0 0\nH 0 0 0.74\n".encode()
+    by_default, when_asked = (
+        json.loads(read_files([("a.zip", zipped({"a.xyz": text}))], charge_in_comment=asked)[0]["a.zip"][0][1].document)
+        for asked in (False, True)
+    )
+    assert (by_default["molecular_charge"], by_default["molecular_multiplicity"]) == (0.0, 1.0)
+    assert (when_asked["molecular_charge"], when_asked["molecular_multiplicity"]) == (1.0, 2.0)
+
+
+@pytest.mark.parametrize("second", ["", "1", "1 2 3", "1 2 a cation", "0.5 2", "1 -2", "1 0", "hydrogen"])
+def test_a_second_line_of_anything_else_is_a_comment(second: str) -> None:
+    text = f"2\n{second}\nH 0 0 0\nH 0 0 0.74\n".encode()
+    found, errors = read_files([("a.xyz", text)], charge_in_comment=True)
+    assert errors == []
+    assert found["a.xyz"][0][1].hash == HASH
+
+
 @pytest.mark.parametrize("text", TEXTS)
 def test_text_is_read_as_qcelemental_reads_it(text: str) -> None:
     found, errors = read_files([("a.xyz", text.encode())])
