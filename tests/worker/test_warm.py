@@ -11,7 +11,17 @@ import pytest
 
 from qchive.errors import ChildKeepsDying
 from qchive.kinds.singlepoint import singlepoint
-from tests.worker.worker_tasks import Pool, PoolMaker, atomic, eventually, failure_of, task, trouble, unpacked
+from tests.worker.worker_tasks import (
+    Pool,
+    PoolMaker,
+    atomic,
+    eventually,
+    failure_of,
+    optimization,
+    task,
+    trouble,
+    unpacked,
+)
 
 
 def extras(report: Any) -> dict[str, Any]:
@@ -62,6 +72,34 @@ def test_output_of_c_code_is_kept_with_a_failure(pool: Pool) -> None:
     assert "from C 1\n" in outputs["stdout"]
     assert "from Python" in outputs["stdout"]
     assert outputs["stderr"] == "a warning\n"
+
+
+@pytest.mark.parametrize(
+    ("program", "method", "basis", "keywords", "said"),
+    [
+        ("pyscf", "hf", "sto-3g", {"max_cycle": 2}, "cycle= 2 E= -74.9"),
+        ("tblite", "gfn2-xtb", None, {"max-iter": 1}, "cycle"),
+    ],
+)
+def test_what_a_program_wrote_is_kept_with_its_failure(
+    pool: Pool, program: str, method: str, basis: str | None, keywords: dict[str, Any], said: str
+) -> None:
+    kind, _, outputs = pool.failure(task(atomic(program, method, basis=basis, keywords=keywords)))
+    assert (kind, outputs["stdout"].count(said)) == ("convergence_error", 1)
+
+
+def test_what_a_program_wrote_is_kept_with_a_failed_optimization(pool: Pool) -> None:
+    kind, _, outputs = pool.failure(task(optimization("tblite", "gfn2-xtb", qc_keywords={"max-iter": 1})))
+    assert kind == "convergence_error"
+    assert "cycle" in outputs["stdout"]
+    assert "Internal coordinate system" in outputs["stdout"]
+
+
+def test_what_a_program_wrote_before_it_was_stopped_is_kept(pools: PoolMaker) -> None:
+    with pools(wall_time=4) as pool:
+        kind, _, outputs = pool.failure(task(atomic("pyscf", "b3lyp", basis="def2-qzvppd", keywords={"grid_level": 9})))
+    assert kind == "wall_time_error"
+    assert "initial guess = minao" in outputs["stdout"]
 
 
 def test_output_does_not_leak_into_the_next_task(pool: Pool) -> None:

@@ -84,8 +84,10 @@ def _flush() -> None:
 
 def _obey(order: ToChild, folder: Path) -> FromChild:
     if isinstance(order, Warm):
+        from qchive.worker.programs import program_log
         from qchive.worker.run import warm_up
 
+        program_log.pass_on()
         warm_up(order.plugins)
         return Ready(_installed() if order.list_programs else None)
     return _run(order, folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import io
+import sys
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -14,6 +14,7 @@ from qcengine.exceptions import InputError, ResourceError
 from qcengine.programs.model import ProgramHarness
 
 from qchive.worker.programs import pyscf_gradients, pyscf_keywords, pyscf_method, pyscf_molecule, pyscf_properties
+from qchive.worker.programs.program_log import ProgramLog
 from qchive.worker.programs.pyscf_molecule import System
 from qchive.worker.programs.pyscf_script import script
 from qchive.worker.programs.pyscf_solution import Level, Solution, frozen_orbitals, solve
@@ -57,7 +58,7 @@ class PySCFHarness(ProgramHarness):  # type: ignore[misc]  # QCEngine has no typ
         spec = input_data.specification
         keywords = pyscf_keywords.parse(spec.keywords)
         method = pyscf_method.parse(spec.model.method)
-        log, complaints = io.StringIO(), io.StringIO()
+        log, complaints = ProgramLog(), ProgramLog(sys.stderr)
         with _resources(config), contextlib.redirect_stdout(log), contextlib.redirect_stderr(complaints):
             try:
                 system = pyscf_molecule.build(input_data.molecule, spec.model.basis, keywords, config.memory, log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from qcengine.programs.model import ProgramHarness
 
 from qchive.worker.programs import finite_differences
 from qchive.worker.programs.molecule_checks import check_electrons, check_geometry
+from qchive.worker.programs.program_log import ProgramLog
 
 Array = NDArray[np.float64]
 
@@ -67,13 +69,13 @@ class TBLiteHarness(ProgramHarness):  # type: ignore[misc]  # QCEngine has no ty
         if spec.model.basis:
             raise InputError("tblite takes no basis set: it is part of the method")
         geometry = np.asarray(molecule.geometry, dtype=float).reshape(-1, 3)
-        log: list[str] = []
-        result = _run(method, molecule, geometry, spec.keywords, log)
+        log = ProgramLog()
+        result = _run(method, molecule, geometry, spec.keywords, log.line)
         fields = _results(method, spec, molecule, geometry, result)
         return AtomicResult(
             input_data=input_data,
             molecule=molecule,
-            stdout="\n".join(log) + "\n" if log else None,
+            stdout=log.getvalue() or None,
             provenance={"creator": "tblite", "version": self.get_version(), "routine": "qchive.worker.programs.tblite"}
             | fields["extras"],
             **fields,
@@ -91,8 +93,10 @@ def _check(molecule: Any) -> None:
     check_electrons(molecule)
 
 
-def _run(method: str, molecule: Any, geometry: Array, keywords: dict[str, Any], log: list[str]) -> dict[str, Any]:
-    """One single point; what tblite says goes into `log`."""
+def _run(
+    method: str, molecule: Any, geometry: Array, keywords: dict[str, Any], log: Callable[[str], None]
+) -> dict[str, Any]:
+    """One single point; each line that tblite says goes to `log`."""
     from tblite.exceptions import TBLiteRuntimeError, TBLiteTypeError, TBLiteValueError
     from tblite.interface import Calculator
 
@@ -104,7 +108,7 @@ def _run(method: str, molecule: Any, geometry: Array, keywords: dict[str, Any], 
             charge=float(molecule.molecular_charge),
             uhf=round(molecule.molecular_multiplicity) - 1,
             color=False,
-            logger=log.append,
+            logger=log,
         )
         _configure(calculator, keywords)
         result = dict(calculator.singlepoint().dict())
@@ -118,6 +122,10 @@ def _run(method: str, molecule: Any, geometry: Array, keywords: dict[str, Any], 
         raise UnknownError(f"tblite: {error}") from error
     _check_shells(molecule, result)
     return result
+
+
+def _unheard(line: str) -> None:
+    """What tblite says of displaced geometries is not kept."""
 
 
 def _check_shells(molecule: Any, result: dict[str, Any]) -> None:
@@ -163,7 +171,7 @@ def _results(method: str, spec: Any, molecule: Any, geometry: Array, result: dic
         answer = result["gradient"]
     elif driver == "hessian":
         answer = finite_differences.hessian(
-            lambda moved: np.asarray(_run(method, molecule, moved, spec.keywords, [])["gradient"]), geometry
+            lambda moved: np.asarray(_run(method, molecule, moved, spec.keywords, _unheard)["gradient"]), geometry
         )
         values["return_hessian"] = answer
         extras["hessian"] = "numerical (central differences of analytic gradients)"
