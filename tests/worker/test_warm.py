@@ -60,6 +60,20 @@ def test_a_task_gets_cores_memory_and_a_folder_that_is_gone_afterwards(pool: Poo
     assert not Path(seen["cwd"]).exists()
 
 
+def test_temporary_files_of_a_task_are_gone_with_it(
+    pools: PoolMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    with pools() as pool:
+        (left,) = pool.run(trouble("leave_files")).values()
+        (optimized,) = pool.run(task(optimization("rdkit", "uff"))).values()
+        assert optimized.success
+        for where in extras(left)["files"]:
+            assert not Path(where).exists()
+        assert not list((tmp_path / "tmp").iterdir())
+
+
 def test_output_of_c_code_never_reaches_the_protocol(pool: Pool) -> None:
     (report,) = pool.run(trouble("noise")).values()
     assert report.success

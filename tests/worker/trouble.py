@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from typing import Any, ClassVar
 
@@ -74,6 +75,12 @@ def noise_then_failure(keywords: Any, config: Any) -> None:
 def segfault(_keywords: Any, _config: Any) -> None:
     print("about to crash", flush=True)
     ctypes.string_at(0)
+
+
+def leave_files(_keywords: Any, _config: Any) -> dict[str, Any]:
+    """Temporary files of Python and of a process it starts, which nobody removes."""
+    shell = subprocess.run(["mktemp"], check=True, capture_output=True, text=True)
+    return {"files": [tempfile.mkdtemp(), shell.stdout.strip()]}
 
 
 def leave(_keywords: Any, _config: Any) -> None:
@@ -145,6 +152,7 @@ DEEDS = {
         noise_then_failure,
         segfault,
         leave,
+        leave_files,
         system_exit,
         hang,
         hold_the_lock,

@@ -15,6 +15,7 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -117,15 +118,27 @@ def _run(order: Run, folder: Path) -> Done:
 
 @contextlib.contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """A fresh folder for one task, and the working directory too: some programs leave files where they stand."""
+    """A fresh folder for one task, working directory and TMPDIR too: programs leave files where they stand, and there."""
     scratch = folder / "task"
     scratch.mkdir()
     os.chdir(scratch)
+    before = os.environ.get("TMPDIR")
+    _temporary_files_in(str(scratch))
     try:
         yield scratch
     finally:
+        _temporary_files_in(before)
         os.chdir(folder)
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _temporary_files_in(folder: str | None) -> None:
+    """Of this process, and of those it starts; None: wherever the system puts them."""
+    if folder is None:
+        os.environ.pop("TMPDIR", None)
+    else:
+        os.environ["TMPDIR"] = folder
+    tempfile.tempdir = None  # Python remembers what it saw first
 
 
 def _memory(limit: float | None) -> float | None:
