@@ -118,7 +118,7 @@ def _run(order: Run, folder: Path) -> Done:
 
 @contextlib.contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """A fresh folder for one task, working directory and TMPDIR too: programs leave files where they stand, and there."""
+    """A fresh folder for one task; working directory and TMPDIR too, because programs leave files in both."""
     scratch = folder / "task"
     scratch.mkdir()
     os.chdir(scratch)
