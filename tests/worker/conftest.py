@@ -1,4 +1,4 @@
-"""Pools that are always stopped again."""
+"""Pools that are always stopped again, and programs that never write into the checkout."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ def plugins_importable() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]), prepend=":")
         yield
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test runs in an empty folder: programs write where they are started."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
 
 
 @pytest.fixture
