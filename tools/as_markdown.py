@@ -47,9 +47,11 @@ def _attribute_notes(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
 
 def fields(struct: type[msgspec.Struct]) -> str:
     """A table of a struct's fields: name, type, default, meaning."""
-    module = inspect.getmodule(struct)
-    assert module is not None
-    said = notes(module).get(struct.__name__, {})
+    said: dict[str, str] = {}
+    for parent in reversed(struct.__mro__):
+        module = inspect.getmodule(parent)
+        if module is not None and module.__name__.startswith("qchive."):
+            said |= notes(module).get(parent.__name__, {})
     rows = (
         (code(f.encode_name), _type(f.type), _default(f), said.get(f.name, "")) for f in msgspec.structs.fields(struct)
     )

@@ -91,6 +91,19 @@ def test_nothing_is_missing_from_the_documentation(what: str) -> None:
     assert [one for one in expected() if one not in text] == []
 
 
+@pytest.mark.parametrize("name", ["settings.md", "kinds.md", "programs.md", "command-line.md"])
+def test_everything_that_can_be_given_has_its_sentence(name: str) -> None:
+    """In tables of fields the meaning stands last, in those of options it stands second."""
+    text = (REFERENCE / name).read_text(encoding="utf-8")
+    silent = []
+    for head, rows in re.findall(r"^\| (.*) \|\n\| ---.*\n((?:\| .*\n)+)", text, re.MULTILINE):
+        place = {"meaning": -1, "default": 1}.get(head.split(" | ")[-1])
+        for row in rows.splitlines() if place is not None else ():
+            cells = [cell.strip() for cell in row.strip("|").split(" | ")]
+            silent += [cells[0]] if not cells[place] else []
+    assert silent == []
+
+
 def test_every_dependency_has_its_sentence() -> None:
     project = tomllib.loads((pages.ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *(d for some in project["optional-dependencies"].values() for d in some)]

@@ -40,17 +40,17 @@ def add_to(app: typer.Typer) -> None:
 
 
 def list_(
-    status: Annotated[list[RecordStatusEnum] | None, typer.Option()] = None,
+    status: Annotated[list[RecordStatusEnum] | None, typer.Option(help="How it stands.")] = None,
     kind: Annotated[Several, typer.Option(help="singlepoint, optimization …")] = None,
     program: Annotated[Several, typer.Option(help="That computes energies, also behind an optimizer.")] = None,
-    method: Annotated[Several, typer.Option()] = None,
-    basis: Annotated[Several, typer.Option()] = None,
+    method: Annotated[Several, typer.Option(help="Level of theory.")] = None,
+    basis: Annotated[Several, typer.Option(help="Basis set.")] = None,
     tag: Annotated[Several, typer.Option(help="Compute tag.")] = None,
     manager: Annotated[Several, typer.Option(help="Full name of the worker that has or had it.")] = None,
     created_after: Annotated[
         str | None, typer.Option(metavar="TIME", help="As 2026-01-31 or 2026-01-31T12:00.")
     ] = None,
-    created_before: Annotated[str | None, typer.Option(metavar="TIME")] = None,
+    created_before: Annotated[str | None, typer.Option(metavar="TIME", help="As --created-after.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")] = 25,
     address: Address = DEFAULT,
     as_json: AsJson = False,

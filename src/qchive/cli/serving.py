@@ -96,7 +96,7 @@ def server(
     host: Annotated[
         str, typer.Option(help="Where to listen; only this machine until there are accounts.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option()] = 7777,
+    port: Annotated[int, typer.Option(help="TCP port to listen on; 0: any free one.")] = 7777,
     settings: SettingsText = "{}",
     fd: Annotated[int | None, typer.Option(help="A socket that listens already.", hidden=True)] = None,
 ) -> None:

@@ -44,6 +44,7 @@ class OptimizationProtocols(msgspec.Struct, omit_defaults=True, forbid_unknown_f
     """What is kept of an optimization beyond its last geometry."""
 
     trajectory: TrajectoryProtocol = TrajectoryProtocol.all
+    """Which steps of the path are kept, each as a record of its own."""
 
 
 class InnerSpecification(QCSpecification, kw_only=True):
@@ -51,6 +52,7 @@ class InnerSpecification(QCSpecification, kw_only=True):
     protocols do not reach the program, so they are always the defaults."""
 
     driver: SinglepointDriver = SinglepointDriver.deferred
+    """Always `deferred`: the optimizer decides."""
 
     def __post_init__(self) -> None:
         QCSpecification.__post_init__(self)
@@ -62,9 +64,13 @@ class OptimizationSpecification(msgspec.Struct, forbid_unknown_fields=True):
     """Optimizer, its keywords and protocols, and the computation behind each step."""
 
     program: Name
+    """The optimizer, by QCEngine's name; kept in lower case."""
     qc_specification: InnerSpecification
+    """The computation behind each step."""
     keywords: dict[str, Any] | None = None
+    """Whatever else the optimizer is told, by its own names."""
     protocols: OptimizationProtocols | None = None
+    """What is kept beyond the last geometry."""
 
     def __post_init__(self) -> None:
         self.program = self.program.lower()

@@ -47,16 +47,22 @@ class ErrorCorrection(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=
     """Which errors QCEngine may try to correct by itself."""
 
     default_policy: bool = True
+    """Whether errors that `policies` does not name may be corrected."""
     policies: dict[str, bool] | None = None
+    """Names of errors, and whether each may be corrected."""
 
 
 class SinglepointProtocols(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     """What is kept of a single point beyond its properties; only what differs from the defaults travels."""
 
     wavefunction: WavefunctionProtocol = WavefunctionProtocol.none
+    """How much of the wavefunction is kept."""
     stdout: bool = True
+    """Whether the program's output is kept."""
     error_correction: ErrorCorrection | None = None
+    """Which errors QCEngine may try to correct by itself."""
     native_files: NativeFilesProtocol = NativeFilesProtocol.none
+    """Which of the program's own files are kept."""
 
     def __post_init__(self) -> None:
         policy = self.error_correction
@@ -70,11 +76,17 @@ class QCSpecification(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Program, driver, method, basis, keywords and protocols of one quantum-chemistry computation."""
 
     program: Name
+    """What computes, by QCEngine's name; kept in lower case."""
     driver: SinglepointDriver
+    """What is computed of the molecule."""
     method: Name
+    """Level of theory, as the program calls it; kept in lower case."""
     basis: Annotated[str, Meta(max_length=100, pattern=r"^[^\x00]*$")] | None
+    """Basis set, as the program calls it; kept in lower case. None, or empty text, where the method has none."""
     keywords: dict[str, Any] | None = None
+    """Whatever else the program is told, by its own names."""
     protocols: SinglepointProtocols | None = None
+    """What is kept beyond the properties."""
 
     def __post_init__(self) -> None:
         self.program = self.program.lower()

@@ -24,9 +24,13 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """How a server behaves."""
 
     name: str = "QCHive"
+    """What the archive calls itself to clients."""
     host: str = "127.0.0.1"
+    """Address to listen on: one of this machine only, until there are accounts."""
     port: int = 7777
+    """TCP port to listen on."""
     motd: str = ""
+    """Message of the day, which clients show when they connect."""
     api_limits: dict[str, int] = {}
     """Changes to `qchive.api.about.LIMITS`."""
     strict_compute_tags: bool = False
@@ -34,6 +38,7 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     heartbeat_frequency: int = 60
     """Seconds between signs of life of a compute manager."""
     heartbeat_jitter: float = 0.1
+    """Share of that time by which managers vary it, so that they do not all report at once."""
     heartbeat_max_missed: int = 4
     """A manager silent for this many heartbeats is gone; what it ran waits again."""
     max_losses: int = 5

@@ -21,20 +21,32 @@ class Keywords(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     freeze_core: bool | Annotated[int, msgspec.Meta(ge=0)] = False
     """Leave the atomic cores, or so many lowest orbitals, out of the correlation."""
     density_fit: bool = False
+    """Approximate Coulomb and exchange integrals of the SCF by density fitting (resolution of the identity)."""
     aux_basis: str | None = None
-    """The auxiliary basis; PySCF's choice for the orbital basis if not given."""
+    """The auxiliary basis; the one that goes with the orbital basis, else def2-universal-jkfit, if not given."""
     grid_level: Annotated[int, msgspec.Meta(ge=0, le=9)] = 3
+    """PySCF's level of the integration grid of functionals, from coarse to fine."""
     grid: tuple[Count, Count] | None = None
     """Radial and angular points of each atom, instead of a level."""
     conv_tol: Positive = 1e-10
+    """Change of the SCF energy between cycles at which it has converged, in Hartree."""
     conv_tol_grad: Positive | None = None
+    """Norm of the orbital gradient at which the SCF has converged; 1e-7 before correlation, else the root of
+    `conv_tol`, if not given."""
     max_cycle: Count = 100
+    """Cycles after which an SCF that has not converged has failed."""
     level_shift: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Hartree by which virtual orbitals are raised, against an SCF that oscillates."""
     damp: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
+    """Share of the previous Fock matrix that is mixed in, against an SCF that oscillates."""
     diis_space: Count = 8
+    """Fock matrices that the extrapolation (DIIS) remembers."""
     init_guess: Literal["minao", "atom", "huckel", "mod_huckel", "hcore", "1e", "vsap"] = "minao"
+    """Where the SCF starts from, by PySCF's names."""
     cc_conv_tol: Positive = 1e-8
+    """Change of the coupled-cluster energy between cycles at which it has converged, in Hartree."""
     cc_max_cycle: Count = 100
+    """Cycles after which coupled cluster that has not converged has failed."""
     verbose: Annotated[int, msgspec.Meta(ge=0, le=5)] = 4
     """How much PySCF writes into the stored output."""
 
