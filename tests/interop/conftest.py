@@ -36,14 +36,14 @@ class Server:
 @pytest.fixture(scope="session")
 def peer_server(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The peer's server without logins."""
-    with _peer(postgres.dsn, tmp_path_factory.mktemp("peer"), "peer_open", security=False) as server:
+    with peer(postgres.dsn, tmp_path_factory.mktemp("peer"), "peer_open", security=False) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def secure_peer_server(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The peer's server, where everybody has to log in; access tokens live for two seconds."""
-    with _peer(postgres.dsn, tmp_path_factory.mktemp("peer"), "peer_secure", security=True) as server:
+    with peer(postgres.dsn, tmp_path_factory.mktemp("peer"), "peer_secure", security=True) as server:
         yield server
 
 
@@ -57,7 +57,7 @@ def ours_server(databases: Any) -> Iterator[Server]:
 
 
 @contextmanager
-def _peer(dsn: str, folder: Path, name: str, *, security: bool) -> Iterator[Server]:
+def peer(dsn: str, folder: Path, name: str, *, security: bool) -> Iterator[Server]:
     config = folder / "config.yaml"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
