@@ -45,9 +45,10 @@ def plan(conn: psycopg.Connection[Any], name: str, **params: Any) -> tuple[int, 
 
 
 def candidates(
-    conn: psycopg.Connection[Any], *needs: int, tags: list[str], limit: int = 20, strict: bool = False
+    conn: psycopg.Connection[Any], *needs: int, tags: list[str], limit: int = 20, strict: bool = False, **mark: Any
 ) -> tuple[int, str, int]:
-    return plan(conn, "tasks/candidates", requirements=list(needs), tags=tags, limit=limit, strict=strict)
+    marked = {f"mark_{name}": mark.get(name) for name in ("tag", "requirement", "priority", "time")}
+    return plan(conn, "tasks/candidates", requirements=list(needs), tags=tags, limit=limit, strict=strict, **marked)
 
 
 @pytest.mark.parametrize("strict", [False, True])
@@ -92,3 +93,24 @@ def test_known_computations_are_found_by_index(conn: psycopg.Connection[Any]) ->
 def test_rare_statuses_are_found_by_their_index(conn: psycopg.Connection[Any], filters: str, index: str) -> None:
     query = f"EXPLAIN SELECT id FROM record WHERE {filters} ORDER BY id DESC LIMIT 250"
     assert index in str(conn.execute(query.encode()).fetchall())
+
+
+def test_behind_a_mark_what_is_dead_before_it_is_not_read(conn: psycopg.Connection[Any]) -> None:
+    """While a snapshot is held, claimed records leave entries that nobody may remove."""
+    with psycopg.connect(conn.info.dsn) as dump:
+        dump.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        dump.execute("SELECT count(*) FROM setting")
+        conn.execute(
+            "UPDATE record SET status = 'running', worker_id = 9 WHERE id IN (SELECT id FROM record"
+            " WHERE status = 'waiting' AND tag = 'a' AND priority = 0 ORDER BY sort_time LIMIT 3000)"
+        )
+        (time,) = conn.execute(  # type: ignore[misc]
+            "SELECT min(sort_time) FROM record WHERE status = 'waiting' AND tag = 'a' AND priority = 0"
+        ).fetchone()
+        mark = {"tag": "a", "requirement": COMMON, "priority": 0, "time": time}
+        without, _, found = candidates(conn, COMMON, tags=["a"])
+        behind, _, same = candidates(conn, COMMON, tags=["a"], **mark)
+    conn.execute("UPDATE record SET status = 'waiting', worker_id = NULL WHERE worker_id = 9")
+    conn.execute("VACUUM ANALYZE record")
+    assert found == same == 20
+    assert behind < 60 < without

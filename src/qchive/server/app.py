@@ -21,6 +21,7 @@ from qchive.kinds import KINDS, Kind
 from qchive.server import page, presence
 from qchive.server.bind import Identify, nobody, on_error, refusal, routes
 from qchive.server.handlers import handlers
+from qchive.server.marks import Marks
 from qchive.server.settings import Settings
 
 log = logging.getLogger("qchive.server")
@@ -58,6 +59,7 @@ def create_app(
     app.state.settings = settings
     app.state.kinds = kinds
     app.state.endpoints = rows
+    app.state.marks = Marks()
     return _Door(app)
 
 

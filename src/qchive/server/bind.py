@@ -70,7 +70,7 @@ async def _answer(request: Request, endpoint: Endpoint, handler: Handler, identi
     caller = await identify(request)
     access.check(caller, endpoint.may)
     app = request.app.state
-    ctx = Context(app.db, app.settings, app.kinds, caller, endpoint)
+    ctx = Context(app.db, app.settings, app.kinds, caller, endpoint, app.marks)
     given: list[Any] = []
     if endpoint.upload:
         given += await read_upload(request, endpoint, app.settings.max_body)

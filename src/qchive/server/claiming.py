@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from qchive.api.tasks import Claim, RecordTask
 from qchive.db import statements
@@ -10,6 +10,7 @@ from qchive.db.pool import Connection
 from qchive.errors import ManagerRefused
 from qchive.server import matching, payload
 from qchive.server.context import Context
+from qchive.server.marks import Candidate
 
 
 async def claim(ctx: Context, body: Claim) -> list[RecordTask]:
@@ -59,19 +60,48 @@ async def _take(conn: Connection, ctx: Context, worker_id: int, offer: matching.
     ]
     if not requirements:
         return []
-    strict = ctx.settings.strict_compute_tags
+    queue = _Queue(tuple(offer.tags), tuple(requirements), ctx.settings.strict_compute_tags)
+    mark = ctx.marks.get(queue)
     taken: list[int] = []
     reach = limit
     while True:
-        found = await statements.column(
-            conn, "tasks/candidates", tags=list(offer.tags), requirements=requirements, limit=reach, strict=strict
-        )
-        ids = [i for i in dict.fromkeys(found) if i not in taken]
+        found = await _candidates(conn, queue, reach, mark)
+        if mark is None:
+            ctx.marks.set(queue, found)
+        ids = [i for i in dict.fromkeys(one.id for one in found) if i not in taken]
         if ids:
             taken += await statements.column(
                 conn, "tasks/claim", ids=ids, limit=limit - len(taken), worker_id=worker_id
             )
-        # Fewer than the reach: there is nothing beyond. Otherwise others were taking the same ones: look further.
-        if len(taken) >= limit or len(found) < reach:
+        if len(taken) >= limit:
             return taken
-        reach *= 4
+        if mark is not None:
+            mark = None  # too little behind it: look from the very beginning
+        elif len(found) < reach:
+            return taken  # there is nothing beyond
+        else:
+            reach *= 4  # others were taking the same ones: look further
+
+
+class _Queue(NamedTuple):
+    """What a manager may take from."""
+
+    tags: tuple[str, ...]
+    requirements: tuple[int, ...]
+    strict: bool
+
+
+async def _candidates(conn: Connection, queue: _Queue, reach: int, mark: Candidate | None) -> list[Candidate]:
+    return await statements.rows(
+        conn,
+        "tasks/candidates",
+        Candidate,
+        tags=list(queue.tags),
+        requirements=list(queue.requirements),
+        strict=queue.strict,
+        limit=reach,
+        mark_tag=mark and mark.tag,
+        mark_requirement=mark and mark.requirement_id,
+        mark_priority=mark and mark.priority,
+        mark_time=mark and mark.sort_time,
+    )

@@ -11,6 +11,7 @@ from qchive.db.pool import Database
 from qchive.errors import LimitExceeded
 from qchive.kinds import Kind
 from qchive.server.access import Caller
+from qchive.server.marks import Marks
 from qchive.server.settings import Settings
 
 
@@ -22,6 +23,7 @@ class Context(msgspec.Struct, frozen=True):
     kinds: Mapping[str, Kind]
     caller: Caller
     endpoint: Endpoint
+    marks: Marks
 
     @property
     def kind(self) -> Kind | None:
