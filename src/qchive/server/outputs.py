@@ -104,12 +104,19 @@ async def history_entry(ctx: Context, record_id: int, history_id: int) -> Comput
 
 async def outputs(ctx: Context, record_id: int, history_id: int) -> dict[str, OutputStore]:
     """Outputs of an attempt, without data."""
-    await history_entry(ctx, record_id, history_id)
-    listed = await _list(ctx, record_id, _OUTPUTS)
+
+    async def work(conn: Connection) -> list[tuple[Any, ...]]:
+        return await statements.tuples(
+            conn, "blobs/outputs", record_id=record_id, attempt_id=history_id, types=_OUTPUTS
+        )
+
+    listed = await ctx.db.read(work)
+    if not listed:
+        await history_entry(ctx, record_id, history_id)  # says what is missing
     return {
         kind: OutputStore(output_type=kind, compression_type=compression)
-        for attempt, kind, _, compression in listed
-        if attempt == history_id
+        for kind, compression in listed
+        if kind is not None
     }
 
 

@@ -37,6 +37,9 @@ class Row(msgspec.Struct):
     modified_on: datetime
     owner: str | None
     specification: bytes
+    properties: bytes | None
+    extras: bytes | None
+    fields: bytes | None
 
 
 async def get(ctx: Context, query: Projection, record_id: int) -> api.Record:
@@ -58,14 +61,16 @@ async def bulk_get(ctx: Context, body: BulkGet) -> list[api.Record | None]:
 
 
 async def _records(ctx: Context, ids: Sequence[int], asked: Projection) -> dict[int, api.Record]:
+    kinds = ctx.kinds.values() if ctx.kind is None else [ctx.kind]
+    wants = {kind.name: wanted(kind, asked.include, asked.exclude, typed=ctx.kind is not None) for kind in kinds}
+    wide = any(wants[kind.name].result(kind) for kind in kinds)
+
     async def work(conn: Connection) -> dict[int, api.Record]:
-        rows = await statements.rows(conn, "records/get", Row, ids=list(set(ids)))
+        rows = await statements.rows(conn, "records/get", Row, ids=list(set(ids)), wide=wide)
         found: dict[int, api.Record] = {}
-        for kind in {row.kind for row in rows}:
-            if ctx.kind is None or ctx.kind.name == kind:
-                of_kind = [row for row in rows if row.kind == kind]
-                want = wanted(ctx.kinds[kind], asked.include, asked.exclude, typed=ctx.kind is not None)
-                found |= await _of_kind(conn, ctx.kinds[kind], of_kind, want)
+        for kind in {row.kind for row in rows} & wants.keys():
+            of_kind = [row for row in rows if row.kind == kind]
+            found |= await _of_kind(conn, ctx.kinds[kind], of_kind, wants[kind])
         return found
 
     return await ctx.db.read(work)
@@ -73,7 +78,7 @@ async def _records(ctx: Context, ids: Sequence[int], asked: Projection) -> dict[
 
 async def _of_kind(conn: Connection, kind: Kind, rows: Sequence[Row], want: Wanted) -> dict[int, api.Record]:
     found = {row.id: _plain(kind, row, want) for row in rows}
-    for add_part in (_add_results, _add_molecules, _add_children, _add_history, _add_comments, _add_task):
+    for add_part in (_add_molecules, _add_children, _add_history, _add_comments, _add_task):
         await add_part(conn, kind, found, want)
     await outputs.add_blobs(conn, kind, found, want)
     return found
@@ -88,9 +93,10 @@ def _plain(kind: Kind, row: Row, want: Wanted) -> api.Record:
         "modified_on": row.modified_on,
         "owner_user": row.owner,
         "specification": Json(row.specification),
-        "properties": None,
-        "extras": _EMPTY,
+        "properties": Json(row.properties) if row.properties is not None else None,
+        "extras": Json(row.extras) if row.extras is not None else _EMPTY,
         **kind.fields,
+        **(_fields(row.fields) if row.fields is not None and want.any(set(kind.fields)) else {}),
         **{f"{role}_id": None for role in kind.molecules},
     }
     return api.record_type(kind)(
@@ -98,19 +104,10 @@ def _plain(kind: Kind, row: Row, want: Wanted) -> api.Record:
     )
 
 
-async def _add_results(conn: Connection, kind: Kind, found: Mapping[int, api.Record], want: Wanted) -> None:
-    if not want.result(kind):
-        return
-    for record_id, properties, extras, fields in await statements.tuples(conn, "records/results", ids=list(found)):
-        record = found[record_id]
-        if "properties" in want:
-            record.properties = Json(properties) if properties is not None else None
-        if "extras" in want:
-            record.extras = Json(extras)
-        if kind.fields and want.any(set(kind.fields)):
-            for name, value in msgspec.json.decode(fields, type=dict[str, msgspec.Raw]).items():
-                if name in want:
-                    setattr(record, name, Json(bytes(value)))
+def _fields(text: bytes) -> dict[str, Json]:
+    """What is stored of a kind's own fields, each as it is sent."""
+    stored = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    return {name: Json(bytes(value)) for name, value in stored.items()}
 
 
 async def _add_molecules(conn: Connection, kind: Kind, found: Mapping[int, api.Record], want: Wanted) -> None:

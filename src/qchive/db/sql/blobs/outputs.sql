@@ -1,0 +1,5 @@
+-- The outputs of an attempt that returned something, without data: one row of nulls for none, no row for no such attempt.
+SELECT b.type, b.compression
+FROM attempt a
+LEFT JOIN blob b ON b.record_id = a.record_id AND b.attempt_id = a.id AND b.type = ANY(%(types)b::text[])
+WHERE a.record_id = %(record_id)b AND a.id = %(attempt_id)b AND a.outcome IN ('complete', 'error')
