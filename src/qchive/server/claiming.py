@@ -29,7 +29,6 @@ async def claim(ctx: Context, body: Claim) -> list[RecordTask]:
         ids = await _take(conn, ctx, worker_id, offer, limit)
         if not ids:
             return []
-        await statements.execute(conn, "managers/claimed", id=worker_id, n=len(ids))
         rows = await statements.rows(conn, "records/tasks", payload.TaskRow, ids=ids)
         by_id = {row.id: row for row in rows}
         return await payload.tasks(conn, ctx.kinds, [by_id[i] for i in ids])

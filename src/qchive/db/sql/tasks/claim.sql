@@ -14,5 +14,7 @@ WITH locked AS (
     FROM locked
     WHERE r.id = locked.id
     RETURNING r.id, locked.n
+), counted AS (
+    UPDATE worker SET claimed = claimed + (SELECT count(*) FROM taken) WHERE id = %(worker_id)b
 )
 SELECT id FROM taken ORDER BY n
