@@ -56,8 +56,8 @@ def to_wire(data: Mapping[str, Any]) -> dict[str, Any]:
         from qchive.molecule.complete import complete  # loads numpy and qcelemental
 
         body = complete(body, protons)
-    body.molecular_charge = body.molecular_charge or 0.0
-    body.molecular_multiplicity = body.molecular_multiplicity or 1.0
+    body.molecular_charge = float(body.molecular_charge or 0.0)
+    body.molecular_multiplicity = float(body.molecular_multiplicity or 1.0)
     sense.check_complete(body)
     sense.check_electrons(body, protons)
     return _document(body)
@@ -158,7 +158,9 @@ def _optional(body: Body) -> dict[str, Any]:
     if not _one_fragment(body):
         keys["fragments"] = body.fragments
         keys["fragment_charges"] = body.fragment_charges
-        keys["fragment_multiplicities"] = body.fragment_multiplicities
+        keys["fragment_multiplicities"] = [
+            m if m is None else float(m) for m in body.fragment_multiplicities or ()
+        ] or None
     return {key: value for key, value in keys.items() if value is not None}
 
 

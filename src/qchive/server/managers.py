@@ -140,13 +140,14 @@ def _project(manager: Manager, asked: Projection) -> Any:
         return manager
     whole = msgspec.structs.asdict(manager)
     keep = set(whole) if names & {"*", "**"} else names
-    keep = (keep - set(asked.exclude or ())) | {"id"}
+    keep = (keep - set(asked.exclude or ())) | {"id", "name"}
     return {k: v for k, v in whole.items() if k in keep}
 
 
 async def query_active(ctx: Context, body: ActiveQuery) -> list[str]:
     """Names of active managers that would run such a task: all the programs, and any of the tags."""
-    tags = lower_tags(body.compute_tag or body.tag or ["*"])
+    asked_tags = body.tag if body.compute_tag is None else body.compute_tag
+    tags = lower_tags(["*"] if asked_tags is None else asked_tags)
     programs = frozenset(lower_programs(body.programs))
     strict = ctx.settings.strict_compute_tags
     asked: list[str | None] = [None] if "*" in tags and not strict else list(tags)
