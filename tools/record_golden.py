@@ -11,19 +11,19 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import httpx
+from tests.interop.conftest import peer
+from tests.interop.golden.replay import JSON, MSGPACK, USUAL, Session
+from tools.golden import TOPICS
+from tools.golden.asking import Exchange
 
 from qchive.db.embedded import EmbeddedPostgres
-from tests.interop.conftest import peer
-from tests.interop.golden.replay import JSON, MSGPACK, Session
-from tools.golden import TOPICS
 
 GOLDEN = Path(__file__).parent.parent / "tests" / "interop" / "golden"
 
 
-def recorded(topic: str, dsn: str, folder: Path) -> list[dict[str, Any]]:
+def recorded(topic: str, dsn: str, folder: Path) -> list[Exchange]:
     """The topic's exchanges with the peer's answers."""
     answers = []
     for number, encoding in enumerate((JSON, MSGPACK)):
@@ -35,10 +35,14 @@ def recorded(topic: str, dsn: str, folder: Path) -> list[dict[str, Any]]:
         ):
             session = Session(client, encoding)
             answers.append([session.send(exchange) for exchange in TOPICS[topic]])
-    return [
-        exchange | first | ({"msgpack": differs} if (differs := {k: v for k, v in second.items() if v != first[k]}) else {})
-        for exchange, first, second in zip(TOPICS[topic], *answers, strict=True)
-    ]
+    return [written(*one) for one in zip(TOPICS[topic], *answers, strict=True)]
+
+
+def written(exchange: Exchange, first: Exchange, second: Exchange) -> Exchange:
+    """What is kept of an exchange: nothing that is as usual, and of the second answer what differs."""
+    unusual = {part: value for part, value in first.items() if value != USUAL.get(part, ...)}
+    differs = {part: value for part, value in second.items() if value != first[part]}
+    return exchange | unusual | ({"msgpack": differs} if differs else {})
 
 
 def main() -> None:

@@ -32,7 +32,9 @@ EXCHANGES = [
     ask("no body", "POST", QUERY),
     ask("an empty body", "POST", QUERY, text=""),
     ask("a body that is no JSON", "POST", QUERY, text="{", headers={"Content-Type": JSON}),
-    ask("a body that is no MessagePack", "POST", QUERY, text="\x01\x02", headers={"Content-Type": "application/msgpack"}),
+    ask(
+        "a body that is no MessagePack", "POST", QUERY, text="\x01\x02", headers={"Content-Type": "application/msgpack"}
+    ),
     ask("a list for an object", "POST", QUERY, []),
     ask("null for an object", "POST", QUERY, None),
     ask("an unknown key", "POST", QUERY, {"recordid": [1]}),
@@ -45,6 +47,12 @@ EXCHANGES = [
     ask("no wish for an answer", "GET", "/api/v1/ping", headers={"Accept": None}),
     ask("an answer for browsers", "GET", "/api/v1/ping", headers={"Accept": "text/html"}),
     ask("an answer nobody gives", "GET", "/api/v1/ping", headers={"Accept": "image/png"}),
-    ask("MessagePack for JSON", "POST", QUERY, text="{}", headers={"Content-Type": JSON, "Accept": "application/msgpack"}),
+    ask(
+        "MessagePack for JSON",
+        "POST",
+        QUERY,
+        text="{}",
+        headers={"Content-Type": JSON, "Accept": "application/msgpack"},
+    ),
     ask("an error is JSON", "GET", "/api/v1/records/1", headers={"Accept": "application/msgpack"}),
 ]

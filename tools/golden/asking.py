@@ -8,7 +8,10 @@ Exchange = dict[str, Any]
 
 PROGRAMS = {"qcengine": ["0.52"], "psi4": ["1.9"], "geometric": ["1.1"]}
 HF = {"program": "psi4", "driver": "energy", "method": "hf", "basis": "sto-3g"}
-OPT = {"program": "geometric", "qc_specification": {"program": "psi4", "driver": "deferred", "method": "hf", "basis": "sto-3g"}}
+OPT = {
+    "program": "geometric",
+    "qc_specification": {"program": "psi4", "driver": "deferred", "method": "hf", "basis": "sto-3g"},
+}
 KEEP = {"wavefunction": "all", "native_files": "all"}
 ABSENT = 10**9
 
@@ -77,7 +80,9 @@ def whole(exchange: Exchange) -> Exchange:
 
 def give_back(name: str, cluster: str, results: dict[str, Any], **more: Any) -> Exchange:
     """A manager returns results, by the names of the tasks."""
-    packed = {f"<task {task}>": result if "$bytes" in result else {"$packed": result} for task, result in results.items()}
+    packed = {
+        f"<task {task}>": result if "$bytes" in result else {"$packed": result} for task, result in results.items()
+    }
     body = {"name_data": manager(cluster), "results_compressed": packed, **more}
     return ask(name, "POST", "/compute/v1/tasks/return", body)
 

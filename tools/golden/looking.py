@@ -19,15 +19,18 @@ from tools.golden.asking import (
     finished,
     get,
     give_back,
-    helium,
     heartbeat,
+    helium,
     optimized,
     post,
 )
 
 STATES = ("waiting", "running", "complete", "error", "cancelled", "deleted", "invalid")
 KINDS = {"singlepoint": "sp", "optimization": "opt"}
-SPEC = {"singlepoint": HF | {"keywords": {"maxiter": 50}, "protocols": KEEP}, "optimization": OPT | {"keywords": {"maxiter": 7}}}
+SPEC = {
+    "singlepoint": HF | {"keywords": {"maxiter": 50}, "protocols": KEEP},
+    "optimization": OPT | {"keywords": {"maxiter": 7}},
+}
 
 _RECORD = {"ids": {"id": "record"}}
 _RECORDS = {"ids": {"*.id": "record"}}
@@ -74,6 +77,10 @@ def _result(kind: str, i: int, state: str) -> Exchange:
     return finished(helium(float(i)), f"sp-{state}", **more)
 
 
+_LONG = ["*function_kwargs_compressed", "*molecule", "*wavefunction.data"]
+"""What is looked at in the complete ones."""
+
+
 def _looked_at(kind: str) -> Iterator[Exchange]:
     """Every address of each of them."""
     for state in STATES:
@@ -81,19 +88,24 @@ def _looked_at(kind: str) -> Iterator[Exchange]:
         what = f"{kind}, {state}"
         yield get(what, one, **_RECORD)
         own = f"{KINDS[kind]}-{state}"
+        masks = [] if state == "complete" else _LONG
         names = {"attempt": [own], "record": [f"{own}-first", f"{own}-last"]}
-        yield get(f"{what}: everything", f"{one}?include=**", **_RECORD, names=names)
+        yield get(f"{what}: everything", f"{one}?include=**", **_RECORD, names=names, masks=masks)
         asked = "" if kind == "singlepoint" else "?include=**"
-        yield get(f"{what}: whatever the type", f"records/<record {own}>{asked}", **_RECORD)
-        for part in _PARTS:
+        yield get(f"{what}: whatever the type", f"records/<record {own}>{asked}", **_RECORD, masks=masks)
+        for part in _PARTS if state in ("complete", "error") else ("task",):
             yield get(f"{what}: {part}", f"{one}/{part}", **_PART_IDS.get(part, {}))
         yield get(f"{what}: compute_history", f"{one}/compute_history", **_HISTORY)
         part, ids = ("wavefunction", {}) if kind == "singlepoint" else ("trajectory", {"*": "record"})
         yield get(f"{what}: {part}", f"{one}/{part}", ids=ids)
-        yield get(f"{what}: why it waits", f"records/<record {KINDS[kind]}-{state}>/waiting_reason", masks=["reason", "details.*"])
+        yield get(
+            f"{what}: why it waits",
+            f"records/<record {KINDS[kind]}-{state}>/waiting_reason",
+            masks=["reason", "details.*"],
+        )
 
 
-_PART_IDS = {
+_PART_IDS: dict[str, Exchange] = {
     "task": {"masks": ["id"]},
     "comments": {"ids": {"*.id": "comment"}},
     "children_errors": {"ids": {"*": "record"}},
@@ -115,8 +127,13 @@ def _outputs() -> Iterator[Exchange]:
             for part in ("", "/data", "/uncompressed_data"):
                 yield get(f"{what}: {name}{part}", f"{entry}/outputs/{name}{part}")
     one = "records/singlepoint/<record sp-complete>"
-    yield get("an attempt of another record", "records/singlepoint/<record sp-error>/compute_history/<attempt sp-complete>")
-    yield get("outputs of another record's attempt", "records/singlepoint/<record sp-error>/compute_history/<attempt sp-complete>/outputs")
+    yield get(
+        "an attempt of another record", "records/singlepoint/<record sp-error>/compute_history/<attempt sp-complete>"
+    )
+    yield get(
+        "outputs of another record's attempt",
+        "records/singlepoint/<record sp-error>/compute_history/<attempt sp-complete>/outputs",
+    )
     yield get("an attempt that is none", f"{one}/compute_history/{ABSENT}")
     yield get("outputs of an attempt that is none", f"{one}/compute_history/{ABSENT}/outputs")
     yield get("an output that is none", f"{one}/compute_history/<attempt sp-complete>/outputs/other")
@@ -139,7 +156,7 @@ _INCLUDES = (
     "include=*&include=native_files",
     "include=*&include=service",
     "include=*&include=other",
-    "exclude=properties",
+    "exclude=properties&exclude=specification",
     "exclude=id&exclude=status",
     "include=**&exclude=properties&exclude=extras",
 )
@@ -165,7 +182,7 @@ def _parts() -> Iterator[Exchange]:
         yield get(f"singlepoint with {asked}", f"records/singlepoint/<record sp-complete>?{asked}", **_RECORD)
     for asked in _OF_OPTIMIZATION:
         yield get(f"optimization with {asked}", f"records/optimization/<record opt-complete>?{asked}", **_RECORD)
-    for asked in (*_INCLUDES, "include=*&include=molecule"):
+    for asked in (*_INCLUDES[::3], "include=*&include=molecule"):
         yield get(f"any with {asked}", f"records/<record sp-complete>?{asked}", **_RECORD)
     yield get("waiting, with its task", "records/singlepoint/<record sp-waiting>?include=*&include=task", **_RECORD)
     yield get("running, with its task", "records/singlepoint/<record sp-running>?include=*&include=task", **_RECORD)
@@ -175,16 +192,44 @@ def _several() -> Iterator[Exchange]:
     """Several at once, and none."""
     mixed = ["<record opt-complete>", "<record sp-waiting>", "<record sp-error>", "<record opt-complete>"]
     yield post("several of any type", "records/bulkGet", {"ids": mixed}, **_RECORDS)
-    yield post("several with everything", "records/bulkGet", {"ids": mixed[1:], "include": ["**"]}, **_RECORDS)
+    yield post(
+        "several with everything", "records/bulkGet", {"ids": mixed[1:], "include": ["**"]}, **_RECORDS, masks=_LONG
+    )
     yield post("several with parts", "records/bulkGet", {"ids": mixed, "include": ["status"]}, **_RECORDS)
     yield post("several, one missing", "records/bulkGet", {"ids": [*mixed, ABSENT]})
-    yield post("several, one may miss", "records/bulkGet", {"ids": [ABSENT, mixed[1]], "missing_ok": True, "include": ["status"]}, **_RECORDS)
+    yield post(
+        "several, one may miss",
+        "records/bulkGet",
+        {"ids": [ABSENT, mixed[1]], "missing_ok": True, "include": ["status"]},
+        **_RECORDS,
+    )
     singles = ["<record sp-invalid>", "<record sp-deleted>", "<record sp-cancelled>"]
-    yield post("several single points", "records/singlepoint/bulkGet", {"ids": singles, "include": ["*", "molecule"]}, **_RECORDS)
-    yield post("without some parts", "records/singlepoint/bulkGet", {"ids": singles, "exclude": ["specification", "properties"]}, **_RECORDS)
+    yield post(
+        "several single points",
+        "records/singlepoint/bulkGet",
+        {"ids": singles, "include": ["*", "molecule"]},
+        **_RECORDS,
+    )
+    yield post(
+        "without some parts",
+        "records/singlepoint/bulkGet",
+        {"ids": singles, "exclude": ["specification", "properties"]},
+        **_RECORDS,
+    )
     yield post("a wrong type", "records/singlepoint/bulkGet", {"ids": mixed})
-    yield post("a wrong type may miss", "records/singlepoint/bulkGet", {"ids": mixed[:2], "missing_ok": True, "include": ["status"]}, **_RECORDS)
-    yield post("optimizations", "records/optimization/bulkGet", {"ids": ["<record opt-error>", "<record opt-complete>"], "include": ["**"]}, **_RECORDS)
+    yield post(
+        "a wrong type may miss",
+        "records/singlepoint/bulkGet",
+        {"ids": mixed[:2], "missing_ok": True, "include": ["status"]},
+        **_RECORDS,
+    )
+    yield post(
+        "optimizations",
+        "records/optimization/bulkGet",
+        {"ids": ["<record opt-error>", "<record opt-complete>"], "include": ["**"]},
+        **_RECORDS,
+        masks=_LONG,
+    )
     yield post("no records", "records/bulkGet", {"ids": []})
     yield post("too many", "records/bulkGet", {"ids": {"$repeat": [1, 1001]}})
     yield post("too many of a type", "records/singlepoint/bulkGet", {"ids": {"$repeat": [1, 1001]}})

@@ -41,7 +41,8 @@ def _delete(name: str, records: list[Any], *, soft: bool = True, children: bool 
 def _are(name: str, records: list[str]) -> Exchange:
     """How they stand: status, manager, tag and priority."""
     body = {"ids": records, "include": ["status", "manager_name", "task"], "missing_ok": True}
-    return post(name, "records/bulkGet", body, ids={"*.id": "record"})
+    masks = [f"*.task.{part}" for part in ("function_kwargs_compressed", "function", "required_programs")]
+    return post(name, "records/bulkGet", body, ids={"*.id": "record"}, masks=masks)
 
 
 def _ids(batch: str) -> list[str]:
@@ -69,15 +70,13 @@ def _batch(batch: str) -> Iterator[Exchange]:
 
 
 _BATCHES = (
-    ("comment", "modify", "reset"),
-    ("invalidate",),
+    ("comment", "modify", "uncancel"),
+    ("uninvalidate", "reset"),
+    ("undelete", "invalidate"),
     ("delete",),
-    ("uncancel",),
-    ("uninvalidate",),
-    ("undelete",),
     ("remove",),
 )
-"""What can be tried on the same records one after the other, because it leaves their states alone."""
+"""What can be tried on the same records one after the other, because it leaves most of them alone."""
 
 
 def _each() -> Iterator[Exchange]:
@@ -125,7 +124,12 @@ def _relatives() -> Iterator[Exchange]:
     yield add("relatives: add", helium(900.0), "opt", kind="optimization", compute_tag="family")
     yield claim("relatives: claim", "mover", ["family"], "opt")
     yield give_back("relatives: return", "mover", {"opt": optimized(helium(900.0), "opt")})
-    yield get("relatives: steps", "records/optimization/<record opt>/trajectory", ids={"*": "record"}, names={"record": ["step-1", "step-2"]})
+    yield get(
+        "relatives: steps",
+        "records/optimization/<record opt>/trajectory",
+        ids={"*": "record"},
+        names={"record": ["step-1", "step-2"]},
+    )
     opt, first, second = family = [f"<record {one}>" for one in FAMILY]
     moves = [
         _set("invalidate a step", [first], status="invalid"),

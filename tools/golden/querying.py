@@ -22,7 +22,13 @@ from tools.golden.asking import (
     whole,
 )
 
-UFF = {"program": "RDKit", "driver": "gradient", "method": "UFF", "basis": None, "keywords": {"deep": {"k": 1}, "other": 2}}
+UFF = {
+    "program": "RDKit",
+    "driver": "gradient",
+    "method": "UFF",
+    "basis": None,
+    "keywords": {"deep": {"k": 1}, "other": 2},
+}
 INNER = {"program": "PSI4", "driver": "energy", "method": "B3LYP", "basis": "", "protocols": {"wavefunction": "all"}}
 _RECORD = {"ids": {"id": "record"}}
 
@@ -50,19 +56,69 @@ ADDING = [
     add("add none", []),
     add("add one", helium(), "hf", compute_tag="Tag One", compute_priority="high"),
     add("add it again", helium(), compute_tag="other", compute_priority=0),
-    add("add it as written otherwise", helium(), spec=HF | {"program": "PSI4", "method": "Hf", "basis": "STO-3G", "keywords": {}, "protocols": {}}),
+    add(
+        "add it as written otherwise",
+        helium(),
+        spec=HF | {"program": "PSI4", "method": "Hf", "basis": "STO-3G", "keywords": {}, "protocols": {}},
+    ),
     add("add it as a new one", helium(), "again", find_existing=False),
     add("add several, one of them twice", [helium(1.0), helium(1.0), helium()], "second"),
     add("add by the molecule's id", "<molecule he>", "uff", spec=UFF),
-    add("older names of tag and priority", helium(2.0), "older", compute_tag=..., compute_priority=..., tag="Older", priority="low", owner_group=None),
-    add("keywords differ", helium(), "keywords", spec=HF | {"keywords": {"a": 1, "B": "X", "c": None, "d": [1.5, True]}}),
+    add(
+        "older names of tag and priority",
+        helium(2.0),
+        "older",
+        compute_tag=...,
+        compute_priority=...,
+        tag="Older",
+        priority="low",
+        owner_group=None,
+    ),
+    add(
+        "keywords differ", helium(), "keywords", spec=HF | {"keywords": {"a": 1, "B": "X", "c": None, "d": [1.5, True]}}
+    ),
     add("keywords in another order", helium(), spec=HF | {"keywords": {"d": [1.5, True], "c": None, "B": "X", "a": 1}}),
     add("numbers differ in type", helium(), "float", spec=HF | {"keywords": {"a": 1.0}}),
     add("numbers of the other type", helium(), "int", spec=HF | {"keywords": {"a": 1}}),
-    add("protocols that are defaults", helium(), spec=HF | {"protocols": {"wavefunction": "none", "stdout": True, "native_files": "none", "error_correction": {"default_policy": True}}}),
-    add("protocols that are not", helium(), "protocols", spec=HF | {"protocols": {"wavefunction": "all", "stdout": False, "error_correction": {"default_policy": False, "policies": {"a": True}}}}),
+    add(
+        "protocols that are defaults",
+        helium(),
+        spec=HF
+        | {
+            "protocols": {
+                "wavefunction": "none",
+                "stdout": True,
+                "native_files": "none",
+                "error_correction": {"default_policy": True},
+            }
+        },
+    ),
+    add(
+        "protocols that are not",
+        helium(),
+        "protocols",
+        spec=HF
+        | {
+            "protocols": {
+                "wavefunction": "all",
+                "stdout": False,
+                "error_correction": {"default_policy": False, "policies": {"a": True}},
+            }
+        },
+    ),
     add("an optimization", helium(), "opt", kind="optimization", compute_tag="path"),
-    add("its inner specification is brought into shape", helium(), "opt-inner", kind="optimization", spec={"program": "Geometric", "qc_specification": INNER, "keywords": {"A": 1.5}, "protocols": {"trajectory": "final"}}),
+    add(
+        "its inner specification is brought into shape",
+        helium(),
+        "opt-inner",
+        kind="optimization",
+        spec={
+            "program": "Geometric",
+            "qc_specification": INNER,
+            "keywords": {"A": 1.5},
+            "protocols": {"trajectory": "final"},
+        },
+    ),
     add("an optimization again", "<molecule he>", kind="optimization", spec=OPT | {"protocols": {"trajectory": "all"}}),
     add("an unknown molecule", [helium(), ABSENT]),
     add("a molecule that is none", [helium(5.0), {"symbols": ["Xx"], "geometry": [0, 0, 0]}]),
@@ -70,17 +126,19 @@ ADDING = [
     add("no basis", helium(), spec={k: v for k, v in HF.items() if k != "basis"}),
     add("an unknown driver", helium(), spec=HF | {"driver": "dipole"}),
     add("a deferred driver", helium(), "deferred", spec=HF | {"driver": "deferred"}),
-    add("an unknown protocol", helium(), spec=HF | {"protocols": {"wave": "all"}}),
     add("an unknown key", helium(), compute_tags="x"),
     add("a priority that is none", helium(), compute_priority="urgent"),
-    add("a priority too high", helium(), compute_priority=3),
-    add("no tag", helium(4.0), compute_tag=...),
-    add("no priority", helium(4.5), compute_priority=...),
-    add("an empty tag", helium(3.0), "untagged", compute_tag=""),
-    add("a tag of null", helium(3.5), "null-tag", compute_tag=None),
-    post("too many to add", "records/singlepoint/bulkCreate", {"specification": HF, "molecules": {"$repeat": [helium(), 501]}, "compute_tag": "*", "compute_priority": 1}),
+    post(
+        "too many to add",
+        "records/singlepoint/bulkCreate",
+        {"specification": HF, "molecules": {"$repeat": [helium(), 501]}, "compute_tag": "*", "compute_priority": 1},
+    ),
     post("an unknown type", "records/other/bulkCreate", {"specification": HF, "molecules": [helium()]}),
-    *(exchange for record in ("hf", "uff", "older", "keywords", "protocols", "opt", "opt-inner", "untagged") for exchange in _added(f"{record} as it was added", record)),
+    *(
+        exchange
+        for record in ("hf", "uff", "older", "keywords", "protocols", "opt", "opt-inner")
+        for exchange in _added(f"{record} as it was added", record)
+    ),
 ]
 
 WORKING = [
@@ -128,7 +186,9 @@ FINDING = [
     _single("by either keywords", keywords=[{"deep": {"k": 1}}, {"B": "X"}]),
     _single("by empty keywords", keywords=[{}]),
     _single("by an optimization's filter", qc_program=["psi4"]),
-    _single("by all", program=["psi4"], method=["hf"], basis=["sto-3g"], molecule_id=["<molecule he>"], status=["complete"]),
+    _single(
+        "by all", program=["psi4"], method=["hf"], basis=["sto-3g"], molecule_id=["<molecule he>"], status=["complete"]
+    ),
     _path("all"),
     _path("by program", program=["Geometric"]),
     _path("by inner program", qc_program=["PSI4"]),
@@ -142,7 +202,12 @@ FINDING = [
 
 FAMILY = [
     give_back("the optimization is returned", "second", {"opt": optimized(helium(), "opt")}),
-    get("its steps", "records/optimization/<record opt>/trajectory", ids={"*": "record"}, names={"record": ["step-1", "step-2"]}),
+    get(
+        "its steps",
+        "records/optimization/<record opt>/trajectory",
+        ids={"*": "record"},
+        names={"record": ["step-1", "step-2"]},
+    ),
     _find("children", parent_id=["<record opt>"]),
     _single("children", parent_id=["<record opt>"], driver=["gradient"]),
     _find("parents", child_id=["<record step-1>"]),
@@ -151,10 +216,21 @@ FAMILY = [
     add("what a step has computed", helium(), spec=HF | {"driver": "gradient"}),
 ]
 
+LENIENT = [
+    add("an unknown protocol", helium(), spec=HF | {"protocols": {"wave": "all"}}),
+    add("a priority too high", helium(), compute_priority=3),
+    add("no tag", helium(4.0), compute_tag=...),
+    add("no priority", helium(4.5), compute_priority=...),
+    add("an empty tag", helium(3.0), "untagged", compute_tag=""),
+    add("a tag of null", helium(3.5), "null-tag", compute_tag=None),
+    *_added("what an empty tag became", "untagged"),
+]
+
 EXCHANGES = [
     post("a molecule", "molecules/bulkCreate", [helium()], ids={"1.*": "molecule"}, names={"molecule": ["he"]}),
     *ADDING,
     *WORKING,
     *FINDING,
     *FAMILY,
+    *LENIENT,
 ]

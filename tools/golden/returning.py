@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from tools.golden.asking import (
-    ABSENT,
     HF,
     KEEP,
-    PROGRAMS,
     WAVEFUNCTION,
     Exchange,
     activate,
@@ -32,7 +30,9 @@ def _look(record: str, kind: str = "singlepoint") -> Exchange:
     """What became of a record."""
     what = "include=*&include=task&include=outputs&include=native_files"
     own = {"singlepoint": "wavefunction", "optimization": "trajectory"}[kind]
-    return get(f"what became of {record}", f"records/{kind}/<record {record}>?{what}&include={own}", ids={"id": "record"})
+    return get(
+        f"what became of {record}", f"records/{kind}/<record {record}>?{what}&include={own}", ids={"id": "record"}
+    )
 
 
 def _manager(name: str, cluster: str) -> Exchange:
@@ -49,7 +49,17 @@ CLAIMING = [
     add("high in b", helium(3.0), "high", compute_tag="b", compute_priority="high"),
     add("an optimization in b", helium(4.0), "opt", kind="optimization", compute_tag="b", compute_priority="high"),
     add("in c, for others", helium(5.0), "other", spec=HF | {"program": "Other"}, compute_tag="c"),
-    whole(claim("tags before priorities, and only what its programs can", "beta", ["a", "b"], "normal", "low", "high", limit=3)),
+    whole(
+        claim(
+            "tags before priorities, and only what its programs can",
+            "beta",
+            ["a", "b"],
+            "normal",
+            "low",
+            "high",
+            limit=3,
+        )
+    ),
     whole(claim("what is left in any queue", "alpha", ["*"], "opt")),
     claim("nothing fits", "alpha", ["c"]),
     claim("a limit of none", "alpha", ["a"], limit=0),
@@ -59,7 +69,12 @@ CLAIMING = [
     claim("no tag", "alpha", []),
     claim("a program it did not announce", "alpha", ["a"], programs={"other": []}),
     claim("by nobody", "nobody", ["a"]),
-    ask("a claim without limit", "POST", "/compute/v1/tasks/claim", {"name_data": {}, "programs": {}, "compute_tags": []}),
+    ask(
+        "a claim without limit",
+        "POST",
+        "/compute/v1/tasks/claim",
+        {"name_data": {}, "programs": {}, "compute_tags": []},
+    ),
     get("running", "records/singlepoint/<record normal>?include=*&include=task", ids={"id": "record"}),
     _manager("what beta holds", "beta"),
 ]
@@ -73,20 +88,39 @@ _MOVED = {
 }
 
 RETURNING = [
-    give_back("a failure, with its story", "beta", {"low": failed(error={"error_type": "random_error", "error_message": "bad luck", "extras": {"failed_result": {"stdout": "deeper", "stderr": "deepest"}}})}),
+    give_back(
+        "a failure, with its story",
+        "beta",
+        {
+            "low": failed(
+                error={
+                    "error_type": "random_error",
+                    "error_message": "bad luck",
+                    "extras": {"failed_result": {"stdout": "deeper", "stderr": "deepest"}},
+                }
+            )
+        },
+    ),
     _look("low"),
     give_back("a success with everything", "beta", {"normal": finished(helium(2.0), "normal", **_MORE)}),
     _look("normal"),
     give_back("an optimization", "alpha", {"opt": optimized(helium(4.0), "opt")}),
     _look("opt", "optimization"),
-    give_back("parts moved out of the way", "beta", {"high": finished(helium(3.0), "high", stdout=None, extras=_MOVED)}),
+    give_back(
+        "parts moved out of the way", "beta", {"high": finished(helium(3.0), "high", stdout=None, extras=_MOVED)}
+    ),
     _look("high"),
     _manager("what beta returned", "beta"),
     give_back("nothing", "beta", {}),
     give_back("by nobody", "nobody", {}),
     give_back("an unknown key", "beta", {}, colour="red"),
     ask("results without names", "POST", "/compute/v1/tasks/return", {"results_compressed": {}}),
-    ask("results that are no bytes", "POST", "/compute/v1/tasks/return", {"name_data": {"cluster": "beta", "hostname": "here", "uuid": "x"}, "results_compressed": {"1": 5}}),
+    ask(
+        "results that are no bytes",
+        "POST",
+        "/compute/v1/tasks/return",
+        {"name_data": {"cluster": "beta", "hostname": "here", "uuid": "x"}, "results_compressed": {"1": 5}},
+    ),
 ]
 
 _ORDER = ("twice", "cancelled", "deleted", "removed", "foreign", "mixed", "properties")
@@ -100,18 +134,34 @@ def _late() -> list[Exchange]:
     return [
         *asked,
         claim("all of them", "alpha", ["d"], *_ORDER),
-        ask("cancel one meanwhile", "PATCH", "/api/v1/records", {"record_ids": ["<record cancelled>"], "status": "cancelled"}),
+        ask(
+            "cancel one meanwhile",
+            "PATCH",
+            "/api/v1/records",
+            {"record_ids": ["<record cancelled>"], "status": "cancelled"},
+        ),
         post("delete one meanwhile", "records/bulkDelete", gone),
-        post("remove one meanwhile", "records/bulkDelete", gone | {"record_ids": ["<record removed>"], "soft_delete": False}),
+        post(
+            "remove one meanwhile",
+            "records/bulkDelete",
+            gone | {"record_ids": ["<record removed>"], "soft_delete": False},
+        ),
         give_back("late for all three", "alpha", {what: result[what] for what in ("cancelled", "deleted", "removed")}),
         give_back("by another manager", "beta", {"foreign": result["foreign"]}),
         give_back("the first time", "alpha", {"twice": result["twice"]}),
-        give_back("good, late and unknown together", "alpha", {"mixed": result["mixed"], "cancelled": result["cancelled"]}) ,
+        give_back(
+            "good, late and unknown together", "alpha", {"mixed": result["mixed"], "cancelled": result["cancelled"]}
+        ),
         give_back("properties", "alpha", {"properties": result["properties"] | driver}),
         _look("properties"),
         _look("foreign"),
         _look("cancelled"),
-        post("how all are", "records/bulkGet", {"ids": [f"<record {what}>" for what in _ORDER], "include": ["status", "manager_name"], "missing_ok": True}, ids={"*.id": "record"}),
+        post(
+            "how all are",
+            "records/bulkGet",
+            {"ids": [f"<record {what}>" for what in _ORDER], "include": ["status", "manager_name"], "missing_ok": True},
+            ids={"*.id": "record"},
+        ),
     ]
 
 
@@ -134,7 +184,12 @@ def _failing() -> list[Exchange]:
         claim("a third try", "beta", ["e"], "try-3"),
         give_back("it succeeds", "beta", {"try-3": step}),
         _look("again"),
-        post("found by the first manager's name", "records/query", {"history_manager_name": [name_of("alpha")], "record_id": ["<record again>"]}, ids={"*": "record"}),
+        post(
+            "found by the first manager's name",
+            "records/query",
+            {"history_manager_name": [name_of("alpha")], "record_id": ["<record again>"]},
+            ids={"*": "record"},
+        ),
     ]
 
 
@@ -165,7 +220,12 @@ MEANT = [
             give_back(f"return {what}", "beta", {what: _BROKEN[what]}),
         )
     ),
-    post("how these are", "records/bulkGet", {"ids": [f"<record {what}>" for what in _BROKEN], "include": ["status"]}, ids={"*.id": "record"}),
+    post(
+        "how these are",
+        "records/bulkGet",
+        {"ids": [f"<record {what}>" for what in _BROKEN], "include": ["status"]},
+        ids={"*.id": "record"},
+    ),
 ]
 
 EXCHANGES = [*CLAIMING, *RETURNING, *_late(), *_failing(), *MEANT]

@@ -9,7 +9,8 @@ An exchange is a request and what was answered, as plain data:
     ids             which parts of the answer are ids, and of what: path pattern → space
     names           how ids that appear for the first time are called: space → names, in the order of the answer
     masks           patterns of parts of which only the type is kept
-    status, type, answer      what was answered; `msgpack` holds what differs when MessagePack was spoken
+    status, type, answer      what was answered, the first two only if not as usual; `msgpack` holds what differs when
+                    MessagePack was spoken
 
 In bodies `{"$packed": value}` is zstd(msgpack(value)), `{"$bytes": base64}` raw bytes, `{"$repeat": [value, n]}` a
 list, `{"$text": value}` the value as text. In answers an id is `<space name>`, a time `<time ZONE>`, a compressed part
@@ -31,6 +32,8 @@ from msgspec import json, msgpack
 
 JSON = "application/json"
 MSGPACK = "application/msgpack"
+
+USUAL = {"status": 200, "type": "as asked for"}
 
 IDS = {
     "*compute_history.*.id": "attempt",
@@ -111,7 +114,9 @@ class Session:
         """What the server answers: status, type and answer."""
         headers = {"Content-Type": self._encoding, "Accept": self._encoding} | exchange.get("headers", {})
         request = self._client.build_request(
-            exchange["method"], self._ids.within(exchange["path"]), **self._content(exchange, headers)
+            exchange["method"],
+            f"{self._client.base_url!s}".rstrip("/") + self._ids.within(exchange["path"]),
+            **self._content(exchange, headers),
         )
         for name in ("Accept", "Content-Type"):
             if name in request.headers and headers.get(name, "") is None:
@@ -179,13 +184,13 @@ class Session:
 
     def _shown(self, value: Any, path: str, ids: dict[str, str], masks: tuple[str, ...]) -> Any:
         if value is not None and any(fnmatchcase(path, mask) for mask in masks):
-            return f"<{type(value).__name__}>"
+            return f"<{'bytes' if is_bytes(value) else type(value).__name__}>"
         if isinstance(value, int | str) and not isinstance(value, bool):
             return self._single(value, path, ids)
         if isinstance(value, bytes):
             return self._shown(unpacked(value), path, ids, masks)
         if isinstance(value, dict):
-            if value.keys() == {"_bytes_base64_"}:
+            if is_bytes(value):
                 return self._shown(base64.b64decode(value["_bytes_base64_"]), path, ids, masks)
             at = f"{path}." if path else ""
             return {k: self._shown(v, f"{at}{k}", ids, masks) for k, v in sorted(value.items())}
@@ -203,6 +208,11 @@ class Session:
         if isinstance(value, str) and _TIME.fullmatch(value):
             return f"<time {datetime.fromisoformat(value).tzname() or 'without zone'}>"
         return value
+
+
+def is_bytes(value: Any) -> bool:
+    """Whether these are bytes, as they are or as JSON has them."""
+    return isinstance(value, bytes) or (isinstance(value, dict) and value.keys() == {"_bytes_base64_"})
 
 
 def unpacked(data: bytes) -> dict[str, Any]:
