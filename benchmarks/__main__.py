@@ -73,7 +73,7 @@ def _keep(out: Path, figures: list[Figure], about: dict[str, Any]) -> None:
     out.with_suffix(".json").write_bytes(
         msgspec.json.format(msgspec.json.encode({"about": about, "figures": figures}), indent=1) + b"\n"
     )
-    text = table.markdown(figures, about["idle"])
+    text = f"{table.heading(about)}\n\n{table.markdown(figures, about['idle'])}"
     out.with_suffix(".md").write_text(text + "\n")
     print(text)
 

@@ -49,6 +49,15 @@ def _median(several: Sequence[Figure]) -> Figure:
     return Figure(**{f: getattr(chosen, f) for f in Figure.__struct_fields__} | {"wall": best * chosen.n})
 
 
+def heading(about: Mapping[str, Any]) -> str:
+    """When and on what the figures were measured."""
+    return (
+        f"{about['when']}; {about['cores']} cores, load {about['load']:.1f} at the end, Python {about['python']}, "
+        f"PostgreSQL {about['postgres']['server_version']}; median of {about['sizes']['rounds']} rounds (wall: the "
+        "best). All per operation; two n are QCHive's and the peer's."
+    )
+
+
 def markdown(figures: Sequence[Figure], idle: Sequence[Mapping[str, Any]]) -> str:
     """The tables: costs per operation and how many times less ours are, claims by length of the queue, idling."""
     found = typical(figures)
@@ -88,7 +97,7 @@ def _line(measure: str, sides: Mapping[str, Figure]) -> str:
     wall_ratio = peer.wall_ms / our.wall_ms if our and peer else None
     cells = [
         measure,
-        str((our or peer or floor).n if (our or peer or floor) else ""),  # type: ignore[union-attr]
+        " / ".join(map(str, dict.fromkeys(one.n for one in (our, peer) if one))),
         f"{our.cpu:.3f} ({1e3 * our.server / our.n:.3f} + {1e3 * our.postgres / our.n:.3f})" if our else "",
         f"{peer.cpu:.3f}" if peer else "",
         f"{floor.cpu:.3f}" if floor else "",
