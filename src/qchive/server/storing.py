@@ -103,7 +103,8 @@ def success(kinds: Mapping[str, Kind], outcome: Outcome) -> Success:
     Raises:
         InvalidMolecule, InvalidSpecification, InvalidBody: something in it makes no sense.
     """
-    steps = tuple(_step(kinds, child) for child in outcome.children)
+    prepared: dict[bytes, Prepared] = {}
+    steps = tuple(_step(kinds, child, prepared) for child in outcome.children)
     return Success(outcome, _texts(outcome), tuple(map(_place, outcome.molecules)), steps)
 
 
@@ -117,9 +118,12 @@ def _text(text: str, most: int) -> str:
     return text.replace("\0", "")[:most]
 
 
-def _step(kinds: Mapping[str, Kind], child: Child) -> Step:
-    specification = specifications.prepare(kinds[child.kind], child.specification)
-    return Step(child, _texts(child.outcome), specification, tuple(map(_place, child.parts)))
+def _step(kinds: Mapping[str, Kind], child: Child, known: dict[bytes, Prepared]) -> Step:
+    # Most steps of a trajectory are computed alike: what one of them is prepared as is `known` to the next.
+    key = msgspec.json.encode((child.kind, child.specification))
+    if key not in known:
+        known[key] = specifications.prepare(kinds[child.kind], child.specification)
+    return Step(child, _texts(child.outcome), known[key], tuple(map(_place, child.parts)))
 
 
 def _texts(outcome: Outcome) -> Texts:
