@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
+from qchive import PortalClient, wire
+from tests.interop.manager import Manager
 
 START_TIMEOUT = 120.0
 ADMIN = ("admin_user", "something123")
@@ -54,6 +58,32 @@ def ours_server(databases: Any) -> Iterator[Server]:
 
     with prepared(databases) as conninfo, running(conninfo) as server:
         yield Server("ours", server.address, {})
+
+
+@pytest.fixture(scope="module", params=["peer", "ours"])
+def server(request: pytest.FixtureRequest) -> Server:
+    """Either of them, without logins."""
+    found: Server = request.getfixturevalue(f"{request.param}_server")
+    return found
+
+
+@pytest.fixture(params=[wire.JSON, wire.MSGPACK])
+def client(server: Server, request: pytest.FixtureRequest) -> Iterator[PortalClient]:
+    """Our client, in either encoding."""
+    with PortalClient(server.url, encoding=request.param) as client:
+        yield client
+
+
+@pytest.fixture
+def tag() -> str:
+    """The name of a queue that no other test has."""
+    return f"t{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def manager(client: PortalClient, tag: str) -> Manager:
+    """A manager that serves this queue alone."""
+    return Manager(client.connection, (tag,))
 
 
 @contextmanager

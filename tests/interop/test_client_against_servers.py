@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,28 +18,6 @@ from tests.interop.conftest import Server
 from tests.interop.manager import Manager, failed
 
 OPT = {"program": "psi4", "method": "hf", "basis": "sto-3g"}
-
-
-@pytest.fixture(scope="module", params=["peer", "ours"])
-def server(request: pytest.FixtureRequest) -> Server:
-    found: Server = request.getfixturevalue(f"{request.param}_server")
-    return found
-
-
-@pytest.fixture(params=[wire.JSON, wire.MSGPACK])
-def client(server: Server, request: pytest.FixtureRequest) -> Iterator[PortalClient]:
-    with PortalClient(server.url, encoding=request.param) as client:
-        yield client
-
-
-@pytest.fixture
-def tag() -> str:
-    return f"t{uuid.uuid4().hex}"
-
-
-@pytest.fixture
-def manager(client: PortalClient, tag: str) -> Manager:
-    return Manager(client.connection, (tag,))
 
 
 def hydrogen(length: float | None = None) -> Any:
