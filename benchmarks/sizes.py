@@ -35,8 +35,8 @@ class Sizes(msgspec.Struct, frozen=True):
 
 FULL = Sizes()
 QUICK = Sizes(
-    rounds=1, records=300, lazy=20, optimizations=20, queues=(1_000, 20_000), claims=4, million=200_000,
-    claimed_under_snapshot=40_000, gfn2=100, gfn2_peer=6,
+    rounds=1, records=300, lazy=20, optimizations=20, queues=(1_000, 10_000), claims=4, million=100_000,
+    claimed_under_snapshot=20_000, gfn2=60, gfn2_peer=4,
 )  # fmt: skip
 WARM_UP = Sizes(
     rounds=1, records=60, lazy=5, optimizations=10, clients=2, queues=(200, 200), claims=2, million=200,
