@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 from tests.interop.conftest import peer
-from tests.interop.golden.replay import JSON, MSGPACK, USUAL, Session
+from tests.interop.golden.replay import JSON, MSGPACK, Session, usual
 from tools.golden import TOPICS
 from tools.golden.asking import Exchange
 
@@ -40,7 +40,8 @@ def recorded(topic: str, dsn: str, folder: Path) -> list[Exchange]:
 
 def written(exchange: Exchange, first: Exchange, second: Exchange) -> Exchange:
     """What is kept of an exchange: nothing that is as usual, and of the second answer what differs."""
-    unusual = {part: value for part, value in first.items() if value != USUAL.get(part, ...)}
+    expected = usual(first["status"])
+    unusual = {part: value for part, value in first.items() if value != expected.get(part, ...)}
     differs = {part: value for part, value in second.items() if value != first[part]}
     return exchange | unusual | ({"msgpack": differs} if differs else {})
 

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from tests.archive import prepared, running
-from tests.interop.golden.replay import JSON, MSGPACK, USUAL, Session
+from tests.interop.golden.replay import JSON, MSGPACK, Session, usual
 
 GOLDEN = Path(__file__).parent / "golden"
 TOPICS = sorted(path.stem for path in GOLDEN.glob("*.json"))
@@ -86,7 +86,9 @@ def differences(databases: Any, topic: str, encoding: str) -> Iterator[Differenc
     ):
         session = Session(client, encoding)
         for exchange in exchanges:
-            theirs = USUAL | {part: exchange[part] for part in ("status", "type", "answer") if part in exchange}
+            theirs = usual(exchange.get("status", 200)) | {
+                part: exchange[part] for part in ("status", "type", "answer") if part in exchange
+            }
             if encoding == MSGPACK:
                 theirs |= exchange.get("msgpack", {})
             ours = session.send(exchange)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from tools.golden.asking import (
     ABSENT,
@@ -73,7 +74,11 @@ def _made(kind: str) -> Iterator[Exchange]:
 def _result(kind: str, i: int, state: str) -> Exchange:
     if kind == "optimization":
         return optimized(helium(float(i)), f"opt-{state}")
-    more = {"native_files": {"input": "He", "binary": "x"}, "wavefunction": WAVEFUNCTION, "stderr": "a warning"}
+    more: dict[str, Any] = {
+        "native_files": {"input": "He", "binary": "x"},
+        "wavefunction": WAVEFUNCTION,
+        "stderr": "a warning",
+    }
     return finished(helium(float(i)), f"sp-{state}", **more)
 
 
@@ -91,6 +96,8 @@ def _looked_at(kind: str) -> Iterator[Exchange]:
         masks = [] if state == "complete" else _LONG
         names = {"attempt": [own], "record": [f"{own}-first", f"{own}-last"]}
         yield get(f"{what}: everything", f"{one}?include=**", **_RECORD, names=names, masks=masks)
+        if kind == "optimization" and state not in ("complete", "error"):
+            continue  # what follows is the same for both kinds
         asked = "" if kind == "singlepoint" else "?include=**"
         yield get(f"{what}: whatever the type", f"records/<record {own}>{asked}", **_RECORD, masks=masks)
         for part in _PARTS if state in ("complete", "error") else ("task",):

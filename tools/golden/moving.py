@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tools.golden.asking import (
@@ -38,10 +38,10 @@ def _delete(name: str, records: list[Any], *, soft: bool = True, children: bool 
     return post(name, "records/bulkDelete", body)
 
 
-def _are(name: str, records: list[str]) -> Exchange:
-    """How they stand: status, manager, tag and priority."""
+def _are(name: str, records: list[str], *, queued: bool = False) -> Exchange:
+    """How they stand: status, manager, whether there is a task, and in which queue."""
     body = {"ids": records, "include": ["status", "manager_name", "task"], "missing_ok": True}
-    masks = [f"*.task.{part}" for part in ("function_kwargs_compressed", "function", "required_programs")]
+    masks = ["*.task.function*"] if queued else ["*.task"]
     return post(name, "records/bulkGet", body, ids={"*.id": "record"}, masks=masks)
 
 
@@ -55,15 +55,17 @@ _NUMBERS = iter(range(1000))
 def _batch(batch: str) -> Iterator[Exchange]:
     """One record in every state, on molecules of their own."""
     places = {state: float(next(_NUMBERS)) for state in STATES}
-    for state, place in places.items():
-        tag = f"{batch}-{state}"
-        yield add(f"{batch}: add {state}", helium(place), tag, compute_tag=tag, compute_priority="low")
-    for state in ("complete", "running", "error", "invalid"):
-        yield claim(f"{batch}: claim {state}", "mover", [f"{batch}-{state}"], f"{batch}-{state}")
-    for state in ("complete", "invalid"):
-        tag = f"{batch}-{state}"
-        yield give_back(f"{batch}: return {state}", "mover", {tag: brief(helium(places[state]), tag)})
-    yield give_back(f"{batch}: return error", "mover", {f"{batch}-error": failed()})
+    claimed = ("complete", "running", "error", "invalid")
+    for state in claimed:
+        yield add(f"{batch}: add {state}", helium(places[state]), f"{batch}-{state}", compute_tag=batch)
+    rest = [state for state in STATES if state not in claimed]
+    molecules, names = [helium(places[state]) for state in rest], [f"{batch}-{state}" for state in rest]
+    yield add(f"{batch}: add the others", molecules, *names, compute_tag=f"{batch}-rest", compute_priority="low")
+    yield claim(f"{batch}: claim", "mover", [batch], *(f"{batch}-{state}" for state in claimed))
+    results = {
+        f"{batch}-{state}": brief(helium(places[state]), f"{batch}-{state}") for state in ("complete", "invalid")
+    }
+    yield give_back(f"{batch}: return", "mover", results | {f"{batch}-error": failed()})
     yield _set(f"{batch}: cancel one", [f"<record {batch}-cancelled>"], status="cancelled")
     yield _set(f"{batch}: invalidate one", [f"<record {batch}-invalid>"], status="invalid")
     yield _delete(f"{batch}: delete one", [f"<record {batch}-deleted>"])
@@ -81,7 +83,7 @@ _BATCHES = (
 
 def _each() -> Iterator[Exchange]:
     """Every operation on every state, and on what is not there."""
-    operations = {
+    operations: dict[str, Callable[[str, list[Any]], Exchange]] = {
         "reset": lambda name, ids: _set(name, ids, status="waiting"),
         "cancel": lambda name, ids: _set(name, ids, status="cancelled"),
         "invalidate": lambda name, ids: _set(name, ids, status="invalid"),
@@ -97,7 +99,7 @@ def _each() -> Iterator[Exchange]:
         yield from _batch(batch[0])
         for what in batch:
             yield operations[what](f"{what} all", [*_ids(batch[0]), ABSENT])
-            yield _are(f"{what}: how they are", _ids(batch[0]))
+            yield _are(f"{what}: how they are", _ids(batch[0]), queued=what == "modify")
 
 
 def _there_and_back() -> Iterator[Exchange]:
@@ -114,8 +116,8 @@ def _there_and_back() -> Iterator[Exchange]:
     ]
     for step in steps:
         yield step
-        yield _are(f"after {step['name']}", ids)
-    yield claim("what came back is claimed", "mover", ["stack-running"], "stack-again")
+        yield _are(f"after {step['name']}", ids, queued=step["name"] == "stack: uncancel")
+    yield claim("what came back is claimed", "mover", ["stack"], "stack-again")
     yield get("a new task", "records/singlepoint/<record stack-running>/task", masks=["id"])
 
 
@@ -167,7 +169,7 @@ def _odd() -> Iterator[Exchange]:
     yield _back("cancelled back", [one], "cancelled")
     yield _set("a tag and words", [one], compute_tag="X", comment="moved")
     yield _set("older names", [one], tag="Older", priority=2)
-    yield _are("after older names", [one])
+    yield _are("after older names", [one], queued=True)
     yield _set("a tag that is empty", [one], compute_tag="")
     yield _set("nothing to do", [one])
     yield _set("empty words", [one], comment="")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tools.golden.asking import (
     HF,
     KEEP,
@@ -10,6 +12,7 @@ from tools.golden.asking import (
     activate,
     add,
     ask,
+    brief,
     claim,
     failed,
     finished,
@@ -79,7 +82,12 @@ CLAIMING = [
     _manager("what beta holds", "beta"),
 ]
 
-_MORE = {"protocols": KEEP, "wavefunction": WAVEFUNCTION, "native_files": {"input": "He"}, "stderr": "a warning"}
+_MORE: dict[str, Any] = {
+    "protocols": KEEP,
+    "wavefunction": WAVEFUNCTION,
+    "native_files": {"input": "He"},
+    "stderr": "a warning",
+}
 _PARTS = {"compression_type": "zstd", "compression_level": 16}
 _MOVED = {
     "_qcfractal_compressed_outputs": {"stdout": _PARTS | {"data": {"$packed": "moved\n"}}},
@@ -128,7 +136,7 @@ _ORDER = ("twice", "cancelled", "deleted", "removed", "foreign", "mixed", "prope
 
 def _late() -> list[Exchange]:
     asked = [add(f"add {what}", helium(10.0 + i), what, compute_tag="d") for i, what in enumerate(_ORDER)]
-    result = {what: finished(helium(10.0 + i), what) for i, what in enumerate(_ORDER)}
+    result = {what: brief(helium(10.0 + i), what) for i, what in enumerate(_ORDER)}
     driver = {"driver": "properties", "return_result": {"dipole": [0.0, 0.0, 1.5], "mine": None}}
     gone = {"record_ids": ["<record deleted>"], "soft_delete": True, "delete_children": True}
     return [
@@ -170,7 +178,7 @@ _SHORT = {"error_type": "unknown_error", "error_message": "no idea"}
 
 def _failing() -> list[Exchange]:
     """One record's failures, resets and success."""
-    step = finished(helium(30.0), "again")
+    step = brief(helium(30.0), "again")
     reset = {"record_ids": ["<record again>"], "status": "waiting"}
     return [
         add("add again", helium(30.0), "again", compute_tag="e"),
@@ -198,18 +206,18 @@ _BROKEN = {
     "no result": {"schema_name": "other"},
     "a failure without a reason": {"success": False},
     "a result of another kind": optimized(helium(53.0), "a result of another kind"),
-    "a success that is none": finished(helium(54.0), success=False),
-    "two things": finished(helium(55.0), "two things", mine=1),
+    "a success that is none": brief(helium(54.0), "a success that is none") | {"success": False},
+    "two things": brief(helium(55.0), "two things") | {"mine": 1},
 }
 
 MEANT = [
-    give_back("a success again", "alpha", {"twice": finished(helium(10.0), "twice")}),
+    give_back("a success again", "alpha", {"twice": brief(helium(10.0), "twice")}),
     add("add lost", helium(40.0), "lost", compute_tag="f"),
     add("add taken", helium(41.0), "taken", compute_tag="f"),
     claim("both are taken", "alpha", ["f"], "lost", "taken"),
     heartbeat("alpha leaves", "alpha", "inactive"),
     claim("one is taken by another", "beta", ["f"], "taken-again", limit=1),
-    give_back("alpha returns nevertheless", "alpha", {"taken": finished(helium(41.0), "taken")}),
+    give_back("alpha returns nevertheless", "alpha", {"taken": brief(helium(41.0), "taken")}),
     claim("alpha claims nevertheless", "alpha", ["g"]),
     *(
         exchange

@@ -33,7 +33,11 @@ from msgspec import json, msgpack
 JSON = "application/json"
 MSGPACK = "application/msgpack"
 
-USUAL = {"status": 200, "type": "as asked for"}
+
+def usual(status: int) -> dict[str, Any]:
+    """What is not written down: success, and the type of answers."""
+    return {"status": 200, "type": "as asked for" if status == 200 else JSON}
+
 
 IDS = {
     "*compute_history.*.id": "attempt",
