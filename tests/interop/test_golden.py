@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from tools.golden import TOPICS as declared
 
 from tests.archive import prepared, running
 from tests.interop.golden.replay import JSON, MSGPACK, Session, usual
@@ -53,6 +54,15 @@ def test_our_answers_are_the_peers_but_for_meant_differences(databases: Any, top
     assert not stale, f"listed, but not met: {stale}"
 
 
+def test_the_files_hold_what_is_asked_for_now() -> None:
+    assert set(TOPICS) == set(declared)
+    for topic in TOPICS:
+        answered = {"status", "type", "answer", "msgpack"}
+        asked = [{k: v for k, v in one.items() if k not in answered} for one in exchanges(topic)]
+        assert asked == json.loads(json.dumps(declared[topic])), f"run: python -m tools.record_golden {topic}"
+        assert len({one["name"] for one in asked}) == len(asked), f"{topic}: names that stand for two exchanges"
+
+
 def test_every_meant_difference_says_why() -> None:
     for one in deviations():
         assert one.keys() - {"encoding"} == {"exchanges", "path", "peer", "ours", "because"}
@@ -64,6 +74,12 @@ def deviations() -> list[dict[str, Any]]:
     """What is meant to differ."""
     listed: list[dict[str, Any]] = tomllib.loads((GOLDEN / "deviations.toml").read_text(encoding="utf-8"))["deviation"]
     return listed
+
+
+def exchanges(topic: str) -> list[dict[str, Any]]:
+    """What was asked and answered."""
+    found: list[dict[str, Any]] = json.loads((GOLDEN / f"{topic}.json").read_text(encoding="utf-8"))
+    return found
 
 
 def fits(one: Difference, meant: dict[str, Any], topic: str) -> bool:
@@ -78,14 +94,13 @@ def fits(one: Difference, meant: dict[str, Any], topic: str) -> bool:
 
 def differences(databases: Any, topic: str, encoding: str) -> Iterator[Difference]:
     """What our server answers otherwise."""
-    exchanges = json.loads((GOLDEN / f"{topic}.json").read_text(encoding="utf-8"))
     with (
         prepared(databases) as conninfo,
         running(conninfo) as server,
         httpx.Client(base_url=server.address, timeout=60) as client,
     ):
         session = Session(client, encoding)
-        for exchange in exchanges:
+        for exchange in exchanges(topic):
             theirs = usual(exchange.get("status", 200)) | {
                 part: exchange[part] for part in ("status", "type", "answer") if part in exchange
             }

@@ -120,7 +120,7 @@ RETURNING = [
     _look("high"),
     _manager("what beta returned", "beta"),
     give_back("nothing", "beta", {}),
-    give_back("by nobody", "nobody", {}),
+    give_back("returned by nobody", "nobody", {}),
     give_back("an unknown key", "beta", {}, colour="red"),
     ask("results without names", "POST", "/compute/v1/tasks/return", {"results_compressed": {}}),
     ask(
