@@ -59,7 +59,7 @@ def test_managers_are_found_by_name_in_order(api: Http) -> None:
 def test_managers_can_be_asked_for_in_part(api: Http) -> None:
     manager = Manager(api)
     some = api.get(f"managers/{manager.name}", include=["status", "nonsense"])
-    assert some == {"id": manager.id, "status": "active"}
+    assert some == {"id": manager.id, "name": manager.name, "status": "active"}
     some = api.post("managers/query", {"exclude": ["id", "programs"]})[0]
     assert "programs" not in some
     assert some["id"] == manager.id

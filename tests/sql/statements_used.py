@@ -32,13 +32,11 @@ def numbered(sql: str) -> str:
 
 def calls() -> Iterator[tuple[str, str, set[str] | None]]:
     """Every call that runs a statement: where, which, with which parameters (None: not to be seen from outside)."""
-    runners = {"rows", "tuples", "column", "execute"}
+    names = ("rows", "tuples", "column", "execute")
+    runners = {False: {f"statements.{name}" for name in names}, True: set(names)}
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in runners):
-                continue
-            owner = node.func.value
-            if not (isinstance(owner, ast.Name) and owner.id == "statements"):
+            if not (isinstance(node, ast.Call) and ast.unparse(node.func) in runners[path.stem == "statements"]):
                 continue
             name = node.args[1]
             assert isinstance(name, ast.Constant), f"{path}:{node.lineno}: the statement's name is computed"

@@ -28,7 +28,7 @@ def test_a_priority_is_a_number_or_a_name(value: int | str) -> None:
 
 @pytest.mark.parametrize("value", [3, -1, "urgent", "2", ""])
 def test_other_priorities_are_refused(value: int | str) -> None:
-    with pytest.raises(ValueError, match="priority|Priority"):
+    with pytest.raises(ValueError, match=r"priority|Priority"):
         PriorityEnum.of(value)
 
 

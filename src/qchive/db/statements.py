@@ -63,6 +63,7 @@ async def execute(conn: Connection, name: str, /, **params: Any) -> int:
 
 async def composed(conn: Connection, text: str, params: dict[str, Any]) -> list[Any]:
     """The first column of a statement that `where.py` composed."""
-    async with conn.cursor(binary=True, row_factory=scalar_row) as cur:
+    async with conn.transaction(), conn.cursor(binary=True, row_factory=scalar_row) as cur:
+        await column(conn, "transactions/plan_anew")
         await cur.execute(text.encode(), params)
         return await cur.fetchall()

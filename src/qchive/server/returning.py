@@ -101,9 +101,7 @@ def _read_all(ctx: Context, kinds: Mapping[int, Kind], body: Return) -> list[Ret
     return read
 
 
-def _read(
-    ctx: Context, kind: Kind | None, task_id: int, data: bytes, limit: int
-) -> storing.Success | storing.Failure:
+def _read(ctx: Context, kind: Kind | None, task_id: int, data: bytes, limit: int) -> storing.Success | storing.Failure:
     packed = decompress_bytes(data, "zstd", limit)
     failed = failure(packed)
     if failed is not None:
