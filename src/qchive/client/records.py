@@ -16,7 +16,7 @@ from qchive.api.endpoint import Endpoint
 from qchive.api.records import RecordComment
 from qchive.api.tasks import RecordTask
 from qchive.client.outputs import ComputeHistory, NativeFile, Provenance, sent, value_of
-from qchive.errors import Offline
+from qchive.errors import Offline, UnknownKind
 from qchive.kinds import KINDS, Kind
 from qchive.kinds.kind import ChildRole, Facets, Inputs
 from qchive.molecule import to_qcelemental
@@ -346,7 +346,7 @@ def kind_of(record_type: str) -> Kind:
 @cache
 def _foreign(record_type: str) -> Kind:
     def impossible(*_: Any) -> Any:
-        raise NotImplementedError(f"this version of QCHive cannot compute a {record_type}")
+        raise UnknownKind(f"This version of QCHive cannot compute a {record_type}: install a newer one", kind=record_type)
 
     return Kind(
         name=record_type,
