@@ -346,7 +346,7 @@ def kind_of(record_type: str) -> Kind:
 @cache
 def _foreign(record_type: str) -> Kind:
     def impossible(*_: Any) -> Any:
-        raise UnknownKind(f"This version of QCHive cannot compute a {record_type}: install a newer one", kind=record_type)
+        raise UnknownKind(f"A newer QCHive is needed to compute a {record_type}", kind=record_type)
 
     return Kind(
         name=record_type,
