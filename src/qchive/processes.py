@@ -19,7 +19,7 @@ from typing import Protocol
 
 from qchive.errors import ChildKeepsDying, LocalProblem
 from qchive.logfile import open_log, tail
-from qchive.spawn import Order, spawn
+from qchive.spawn import Order, ended, spawn
 
 
 class Supervised(Protocol):
@@ -99,11 +99,7 @@ class Child:
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Wait for its end; the exit code, or None if it still runs after `timeout` seconds."""
-        process = self._process
-        try:
-            return None if process is None else process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            return None
+        return ended(self._process, timeout)
 
     def stop(self, timeout: float = 10.0) -> None:
         """Ask it to end (SIGTERM); after `timeout` seconds kill it and all of its process group."""
@@ -242,9 +238,9 @@ class Supervisor:
         if self._on_exit is not None:
             self._on_exit(child, code)
         said = tail(child.log)
-        ended = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
         problem = ChildKeepsDying(
-            f"{child.name} {ended}, {life.deaths + 1} times in a row. Its log, {child.log}, says:\n{said}",
+            f"{child.name} {how}, {life.deaths + 1} times in a row. Its log, {child.log}, says:\n{said}",
             name=child.name,
             returncode=code,
             log=said,

@@ -99,6 +99,14 @@ _starter: _Starter | None = None
 _only_one = threading.Lock()
 
 
+def ended(process: subprocess.Popen[bytes] | None, timeout: float | None) -> int | None:
+    """Wait for the end of a process, at most `timeout` seconds; its exit code, None if it still runs (or never did)."""
+    try:
+        return None if process is None else process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        return None
+
+
 def spawn(order: Order) -> subprocess.Popen[bytes]:
     """Start a process of its own session that dies with this process; callable from any thread.
 

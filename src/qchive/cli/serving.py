@@ -130,7 +130,7 @@ def worker(
     memory: Memory = None,
     wall_time: Annotated[float | None, typer.Option(min=1, help="Seconds that one computation may take.")] = None,
     tag: Tags = None,
-    cluster: Annotated[str, typer.Option(help="First part of the worker's name.")] = "worker",
+    cluster: Annotated[str | None, typer.Option(help="First part of the worker's name; default: worker.")] = None,
     spool: Annotated[Path | None, typer.Option(help="Where results wait until the server has confirmed them.")] = None,
     scratch: Annotated[str | None, typer.Option(help="Where programs put temporary files; $VARIABLES work.")] = None,
     plugin: Annotated[

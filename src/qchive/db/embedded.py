@@ -21,7 +21,7 @@ from qchive.db.binaries import OLDEST, Binaries, all_binaries, find_binaries, mi
 from qchive.db.folder import Folder, Lock, default_data
 from qchive.errors import DataUnreachable, LocalProblem, PostgresFailed, PostgresMissing, WrongMajor
 from qchive.logfile import open_log, tail
-from qchive.spawn import Account, Order, spawn
+from qchive.spawn import Account, Order, ended, spawn
 
 __all__ = ["EmbeddedPostgres", "Probe", "default_data", "probe"]
 
@@ -107,11 +107,7 @@ class EmbeddedPostgres:
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Wait until the server has ended, at most `timeout` seconds; its exit code, or None if it still runs."""
-        process = self._process
-        try:
-            return None if process is None else process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            return None
+        return ended(self._process, timeout)
 
     def stop(self, timeout: float = 60.0) -> None:
         """End the server: everybody is disconnected, everything is written; by force after `timeout` seconds."""

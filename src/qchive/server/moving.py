@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from qchive.api.metadata import DeleteMetadata, UpdateMetadata
 from qchive.api.records import RecordDelete, RecordModify, RecordRevert
@@ -33,7 +33,7 @@ async def modify(ctx: Context, body: RecordModify) -> UpdateMetadata:
             fit &= set(await statements.column(conn, "records/queue", ids=list(fit), tag=tag, priority=level))
             moved &= fit
         if action is not None:
-            moved = await move(conn, action, list(fit), ctx.caller.username)
+            moved = await move(conn, action, {i: status[i] for i in fit}, ctx.caller.username)
         if body.comment:
             await statements.execute(
                 conn, "comments/add", ids=list(fit), username=ctx.caller.username, text=body.comment
@@ -61,7 +61,7 @@ async def revert(ctx: Context, body: RecordRevert) -> UpdateMetadata:
 
     async def work(conn: Connection) -> UpdateMetadata:
         status = await _lock(conn, body.record_ids)
-        moved = await move(conn, action, body.record_ids, ctx.caller.username)
+        moved = await move(conn, action, status, ctx.caller.username)
         return _updated(body.record_ids, moved, moved, status, action)
 
     return await ctx.db.run(work)
@@ -79,7 +79,7 @@ async def bulk_delete(ctx: Context, body: RecordDelete) -> DeleteMetadata:
     async def soft(conn: Connection) -> DeleteMetadata:
         action = ACTIONS["delete" if body.delete_children else "delete_alone"]
         status = await _lock(conn, ids)
-        moved = await move(conn, action, ids, ctx.caller.username)
+        moved = await move(conn, action, status, ctx.caller.username)
         done = _updated(ids, moved, moved, status, action)
         return DeleteMetadata(
             errors=done.errors, deleted_idx=done.updated_idx, n_children_deleted=done.n_children_updated
@@ -91,10 +91,9 @@ async def bulk_delete(ctx: Context, body: RecordDelete) -> DeleteMetadata:
     return await ctx.db.run(soft if body.soft_delete else hard)
 
 
-async def move(conn: Connection, action: Action, ids: Sequence[int], username: str | None) -> set[int]:
-    """Move records, and the relatives that the action reaches from those it changes; all that moved."""
-    status = await _lock(conn, ids)
-    start = [i for i in set(ids) if status.get(i) in action.sources]
+async def move(conn: Connection, action: Action, locked: Mapping[int, Status], username: str | None) -> set[int]:
+    """Move locked records, and the relatives that the action reaches from those it changes; all that moved."""
+    start = [i for i, status in locked.items() if status in action.sources]
     reached = await _lock_relatives(conn, start, action.spread)
     return set(
         await statements.column(

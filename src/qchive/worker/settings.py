@@ -19,7 +19,7 @@ class WorkerSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     address: str = "http://127.0.0.1:7777"
     """The server's address."""
-    cluster: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00/]*$")] = "local"
+    cluster: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00/]*$")] = "worker"
     """First part of the name this worker goes by; free text."""
     tags: Annotated[list[str], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["*"])
     """Tags it takes tasks from, the most wanted first; `*` is any."""
