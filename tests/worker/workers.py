@@ -71,7 +71,8 @@ def process(given: WorkerSettings) -> Iterator[subprocess.Popen[bytes]]:
 class Records:
     """What a person does with an archive, in plain HTTP."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, tag: str = "*") -> None:
+        self._tag = tag
         self._http = httpx.Client(base_url=address, timeout=30)
 
     def close(self) -> None:
@@ -93,7 +94,7 @@ class Records:
         return self._add("optimization", {"initial_molecules": [WATER], "specification": specification})
 
     def _add(self, kind: str, body: dict[str, Any]) -> int:
-        queue = {"compute_tag": "*", "compute_priority": "normal", "find_existing": False}
+        queue = {"compute_tag": self._tag, "compute_priority": "normal", "find_existing": False}
         answer = self._http.post(f"/api/v1/records/{kind}/bulkCreate", json={**body, **queue})
         assert answer.status_code == 200, answer.text
         (record,) = answer.json()[1]
