@@ -17,6 +17,9 @@ CPU_TARGETS = {
     "read complete records, all fields": 4.0,
     "lazy fields of one record": 5.0,
     "end to end, GFN2": 50.0,
+    **dict.fromkeys(("reset", "uncancel", "undelete", "uninvalidate"), 50.0),
+    **dict.fromkeys(("cancel", "invalidate", "soft delete"), 8.0),
+    **dict.fromkeys(("hard delete", "modify", "comment"), 1.0),
 }
 CLAIM = "claim of "
 BASELINE = "before the million"
