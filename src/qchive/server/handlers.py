@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qchive.api.endpoint import Endpoint
-from qchive.server import about, adding, claiming, managers, molecules, moving, outputs, records, returning
+from qchive.server import about, adding, claiming, jobs, managers, molecules, moving, outputs, records, returning
 from qchive.server.bind import Handler
 
 ROOMS = {
@@ -12,6 +12,7 @@ ROOMS = {
     "records": (records, adding, moving, outputs),
     "managers": (managers,),
     "tasks": (claiming, returning),
+    "jobs": (jobs,),
 }
 
 
