@@ -80,7 +80,7 @@ class Hosted:
 
     async def _run(self) -> None:
         conninfo, functions, pace, settings = self._given
-        db = Database(conninfo, size=4)
+        db = Database(conninfo, size=4, patience=settings.database_patience)
         await db.open()
         runner = Runner(db, settings, functions, pace)
         self.uuid = runner.uuid

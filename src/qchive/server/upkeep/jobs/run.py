@@ -68,4 +68,5 @@ class Run:
             Stopped: it is not any more.
         """
         if not await statements.column(conn, "jobs/hold", job_id=self.job_id, runner=self.runner):
+            self.stopped = True
             raise Stopped
