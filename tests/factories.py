@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -289,6 +290,14 @@ def complete(api: Http, kind: str = "singlepoint", **more: Any) -> int:
     (record_id,) = add(api, kind=kind)
     assert record_id in claim_and_return(Manager(api), **more)
     return record_id
+
+
+def until(condition: Callable[[], Any], seconds: float = 40.0) -> None:
+    """Wait for what is to come about."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.02)
 
 
 def sql(conninfo: str, statement: str, *params: Any) -> list[tuple[Any, ...]]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from qchive.db.embedded import EmbeddedPostgres
+from qchive.db.migrate import migrate
 from tests.archive import prepared, running
 from tests.factories import Http, http
 
@@ -30,3 +35,18 @@ def shared_api(shared: Any) -> Iterator[Http]:
     """Requests to the shared server."""
     with http(shared.address) as made:
         yield made
+
+
+@pytest.fixture
+def own_postgres(open_folder: Path) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL that a test may kill, with the schema in its database."""
+    with EmbeddedPostgres(open_folder) as server:
+        migrate(server.dsn)
+        yield server
+
+
+def kill(postgres: EmbeddedPostgres) -> None:
+    """End all of PostgreSQL at once, as a power cut would."""
+    assert postgres.pid is not None
+    os.kill(postgres.pid, signal.SIGKILL)
+    postgres.wait(10)

@@ -275,6 +275,13 @@ def client() -> str:
     return members(PortalClient)
 
 
+def internal_job() -> str:
+    """What an internal job has."""
+    from qchive.client.jobs import InternalJob
+
+    return members(InternalJob)
+
+
 def record() -> str:
     """What a record has."""
     from qchive.client.records import BaseRecord, OptimizationRecord, SinglepointRecord
@@ -293,6 +300,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "endpoints": endpoints,
     "errors": errors,
     "events": events,
+    "internal-job": internal_job,
     "judging": judging,
     "kinds": kinds,
     "life": life,

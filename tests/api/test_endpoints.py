@@ -26,9 +26,9 @@ JSON, MSGPACK = "application/json", "application/msgpack"
 READ, CHANGE = {"read"}, {"read", "add", "modify", "delete"}
 ALL = {"read", "add", "modify", "delete", "claim", "return"}
 MATRIX: dict[str, dict[str, set[str]]] = {
-    "admin": {"information": ALL, "managers": ALL, "records": ALL, "tasks": ALL},
-    "maintain": {"information": {"read", "modify"}, "managers": READ, "records": CHANGE},
-    "monitor": {"information": READ, "managers": READ, "records": READ},
+    "admin": {"information": ALL, "managers": ALL, "records": ALL, "tasks": ALL, "internal_jobs": ALL},
+    "maintain": {"information": {"read", "modify"}, "managers": READ, "records": CHANGE, "internal_jobs": CHANGE},
+    "monitor": {"information": READ, "managers": READ, "records": READ, "internal_jobs": READ},
     "submit": {"information": READ, "managers": READ, "records": CHANGE},
     "read": {"information": READ, "managers": READ, "records": READ},
     "anonymous": {"information": READ, "managers": READ, "records": READ},
@@ -66,6 +66,10 @@ NEEDS = {
     ("POST", "operations"): "records:modify",
     ("POST", "operations/{}/undo"): "records:modify",
     ("POST", "operations/{}/stop"): "records:modify",
+    ("GET", "internal_jobs/{}"): "internal_jobs:read",
+    ("POST", "internal_jobs/query"): "internal_jobs:read",
+    ("PUT", "internal_jobs/{}/status"): "internal_jobs:modify",
+    ("DELETE", "internal_jobs/{}"): "internal_jobs:delete",
 }
 READABLE = ("records", "molecules", "operations")
 

@@ -1,5 +1,5 @@
 """Servers for these tests."""
 
-from tests.serving import api, shared, shared_api
+from tests.serving import api, own_postgres, shared, shared_api
 
-__all__ = ["api", "shared", "shared_api"]
+__all__ = ["api", "own_postgres", "shared", "shared_api"]

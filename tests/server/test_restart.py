@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from tests.archive import Archive, running
-from tests.factories import Http, Manager, add, http, make_result, sql
+from tests.factories import Http, Manager, add, http, make_result, sql, until
+from tests.serving import kill
 
 from qchive.db.embedded import EmbeddedPostgres
-from qchive.db.migrate import migrate
 from qchive.server.settings import Settings
-
-
-@pytest.fixture
-def own_postgres(open_folder: Path) -> Iterator[EmbeddedPostgres]:
-    """A PostgreSQL that a test may kill, with the schema in its database."""
-    with EmbeddedPostgres(open_folder) as server:
-        migrate(server.dsn)
-        yield server
 
 
 @pytest.fixture
@@ -33,13 +21,6 @@ def killable(own_postgres: EmbeddedPostgres) -> Iterator[tuple[EmbeddedPostgres,
     """That PostgreSQL, and a patient server on it."""
     with running(own_postgres.dsn, Settings(database_patience=30.0)) as server:
         yield own_postgres, server
-
-
-def kill(postgres: EmbeddedPostgres) -> None:
-    """End all of PostgreSQL at once, as a power cut would."""
-    assert postgres.pid is not None
-    os.kill(postgres.pid, signal.SIGKILL)
-    postgres.wait(10)
 
 
 class Worker:
@@ -75,13 +56,6 @@ class Worker:
             except AssertionError as refused:
                 self.statuses.add(getattr(refused, "status", -1))
                 raise
-
-
-def until(condition: Any, seconds: float = 40.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.02)
 
 
 def test_claims_and_returns_survive_a_power_cut_of_postgresql(killable: Any) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.archive import prepared
 from tests.sql.statements_used import NAMES, SOURCE, calls, numbered, parameters, text
 
+from qchive.api.jobs import InternalJobStatusEnum, JobQuery
 from qchive.api.managers import ManagerQuery
 from qchive.api.molecules import MoleculeQuery
 from qchive.api.records import RecordQuery, SelectionQuery, query_type
@@ -83,6 +84,8 @@ def test_statements_are_short_enough_to_be_parsed_once() -> None:
 def test_the_statuses_of_the_database_are_those_of_the_code(conn: psycopg.Connection[Any]) -> None:
     (labels,) = conn.execute("SELECT array_agg(e::text) FROM unnest(enum_range(NULL::record_status)) e").fetchone()  # type: ignore[misc]
     assert set(labels) == {s.value for s in Status}
+    (labels,) = conn.execute("SELECT array_agg(e::text) FROM unnest(enum_range(NULL::job_status)) e").fetchone()  # type: ignore[misc]
+    assert set(labels) == {s.value for s in InternalJobStatusEnum}
 
 
 def test_statuses_are_moved_by_a_handful_of_statements_that_say_which() -> None:
@@ -131,6 +134,7 @@ def test_every_filter_has_one_fragment_and_every_fragment_a_filter() -> None:
     assert set(SelectionQuery.__struct_fields__) - page == both
     assert set(MoleculeQuery.__struct_fields__) - page == set(where.FRAGMENTS["molecule"])
     assert set(ManagerQuery.__struct_fields__) - page == set(where.FRAGMENTS["manager"])
+    assert set(JobQuery.__struct_fields__) - page == set(where.FRAGMENTS["job"])
     for kind in KINDS.values():
         own = set(query_type(kind).__struct_fields__) - set(RecordQuery.__struct_fields__)
         assert own == {*kind.filters, *(f"{role}_id" for role in kind.molecules), "keywords"}

@@ -78,13 +78,21 @@ class MoleculeQueryIterator(IdQueryIterator[Any]):
     """Molecules that fit a query."""
 
 
-class ManagerQueryIterator(QueryIterator[Any]):
-    """Compute managers that fit a query."""
+class WholeQueryIterator(QueryIterator[Any]):
+    """A query that answers whole objects, which know their ids."""
 
-    def __init__(self, managers: Callable[[int, int | None], list[Any]], limit: int | None, page: int) -> None:
-        self._managers = managers
+    def __init__(self, find: Callable[[int, int | None], list[Any]], limit: int | None, page: int) -> None:
+        self._find = find
         super().__init__(limit, page)
 
     def _ask(self, size: int, cursor: int | None) -> tuple[int, int | None, Iterator[Any]]:
-        found = self._managers(size, cursor)
+        found = self._find(size, cursor)
         return len(found), found[-1].id if found else None, iter(found)
+
+
+class ManagerQueryIterator(WholeQueryIterator):
+    """Compute managers that fit a query."""
+
+
+class InternalJobQueryIterator(WholeQueryIterator):
+    """Internal jobs that fit a query."""

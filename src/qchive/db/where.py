@@ -70,6 +70,19 @@ _OPERATION = {
     "before": "time <= %({0})b",
     "after": "time >= %({0})b",
 }
+_JOB = {
+    "job_id": "id = ANY(%({0})b::bigint[])",
+    "name": "name = ANY(%({0})b::text[])",
+    "user": "username = ANY(%({0})b::text[])",
+    "runner_hostname": "runner_hostname = ANY(%({0})b::text[])",
+    "status": "status = ANY(%({0})b::text[]::job_status[])",
+    "last_updated_before": "last_updated < %({0})b",
+    "last_updated_after": "last_updated > %({0})b",
+    "added_before": "added_date < %({0})b",
+    "added_after": "added_date > %({0})b",
+    "scheduled_before": "scheduled_date < %({0})b",
+    "scheduled_after": "scheduled_date > %({0})b",
+}
 _NOT_FILTERS = {"limit", "cursor", "include", "exclude"}
 
 Composed = tuple[str, dict[str, Any]]
@@ -196,6 +209,16 @@ def operations(query: Any, limit: int) -> Composed:
     return _select("SELECT id FROM operation", "id", clauses, params, query.cursor)
 
 
+def jobs(query: Any, limit: int) -> Composed:
+    """Ids of internal jobs that fit, newest first."""
+    clauses: list[str] = []
+    params: dict[str, Any] = {"limit": limit}
+    for name, value in _given(query):
+        clauses.append(_JOB[name].format(name))
+        params[name] = [str(v) for v in value] if name == "user" else _value(value)
+    return _select("SELECT id FROM job", "id", clauses, params, query.cursor)
+
+
 def _hashes(texts: list[str]) -> list[bytes]:
     """Those of the texts that are hashes; the others fit no molecule."""
     return [bytes.fromhex(text) for text in texts if re.fullmatch("([0-9a-f]{2})+", text)]
@@ -230,4 +253,5 @@ FRAGMENTS: Mapping[str, Mapping[str, str]] = {
     "molecule": _MOLECULE,
     "manager": _MANAGER,
     "operation": _OPERATION,
+    "job": _JOB,
 }

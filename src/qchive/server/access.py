@@ -12,7 +12,8 @@ _READ = frozenset({"read"})
 
 ROLES: dict[str, dict[str, frozenset[str]]] = {
     "admin": {
-        r: _EVERYTHING for r in ("information", "me", "users", "groups", "managers", "records", "datasets", "tasks")
+        r: _EVERYTHING
+        for r in ("information", "me", "users", "groups", "managers", "records", "datasets", "tasks", "internal_jobs")
     },
     "maintain": {
         "information": frozenset({"read", "modify"}),
@@ -22,8 +23,16 @@ ROLES: dict[str, dict[str, frozenset[str]]] = {
         "managers": _READ,
         "records": _CHANGE,
         "datasets": _CHANGE,
+        "internal_jobs": _CHANGE,
     },
-    "monitor": {"information": _READ, "me": _CHANGE, "managers": _READ, "records": _READ, "datasets": _READ},
+    "monitor": {
+        "information": _READ,
+        "me": _CHANGE,
+        "managers": _READ,
+        "records": _READ,
+        "datasets": _READ,
+        "internal_jobs": _READ,
+    },
     "submit": {"information": _READ, "me": _CHANGE, "managers": _READ, "records": _CHANGE, "datasets": _CHANGE},
     "read": {"information": _READ, "me": _CHANGE, "managers": _READ, "records": _READ, "datasets": _READ},
     "anonymous": {"information": _READ, "managers": _READ, "records": _READ, "datasets": _READ},

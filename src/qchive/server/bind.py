@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -14,12 +12,11 @@ from starlette.routing import Route
 
 from qchive import wire
 from qchive.api.endpoint import Endpoint
-from qchive.errors import InternalError, NoSuchPath, QCHiveError, WrongMethod
+from qchive.errors import NoSuchPath, QCHiveError, WrongMethod
 from qchive.server import access
 from qchive.server.body import accepted, read_body, read_path, read_query, read_upload
 from qchive.server.context import Context
-
-log = logging.getLogger("qchive.server")
+from qchive.server.faults import fault
 
 Handler = Callable[..., Awaitable[Any]]
 Identify = Callable[[Request], Awaitable[access.Caller]]
@@ -99,11 +96,4 @@ async def on_error(request: Request, error: Exception) -> Response:
         if error.status_code == 405:
             return refusal(WrongMethod(f"405 Method Not Allowed: {request.method} {request.url.path}"))
         return reply({"msg": str(error.detail), "code": "http"}, status=error.status_code)
-    error_id = secrets.token_hex(6)
-    log.error("error %s: %s %s", error_id, request.method, request.url.path, exc_info=error)
-    return refusal(
-        InternalError(
-            f"An internal error occurred. **Refer to internal error id {error_id} when asking your admin**",
-            error_id=error_id,
-        )
-    )
+    return refusal(fault(error, f"{request.method} {request.url.path}"))

@@ -8,6 +8,7 @@ from qchive.server import (
     adding,
     changing,
     claiming,
+    jobs,
     managers,
     molecules,
     operations,
@@ -25,6 +26,7 @@ ROOMS = {
     "operations": (operations,),
     "managers": (managers,),
     "tasks": (claiming, returning),
+    "jobs": (jobs,),
 }
 
 

@@ -14,9 +14,9 @@ from qchive.api.records import Selection, StatusCount
 from qchive.db import statements, where
 from qchive.db.pool import Connection
 from qchive.errors import CountMoved, InvalidBody, NotFound, NotUndoable
-from qchive.server import access
+from qchive.server import access, jobs
 from qchive.server.context import Context
-from qchive.server.running import run_to_the_end
+from qchive.server.running import RUN, run_to_the_end
 from qchive.status import ACTIONS, Action, Effect, RecordStatusEnum
 from qchive.wire import Json
 
@@ -177,7 +177,17 @@ async def _begin(
         upto=upto,
         expected=expected,
     )
-    await run_to_the_end(conn, operation_id)
+    if expected <= ctx.settings.operation_at_once:
+        await run_to_the_end(conn, operation_id)
+    else:
+        job_id = await jobs.add(
+            conn,
+            name=f"operation_{operation_id}",
+            function=RUN,
+            kwargs={"operation_id": operation_id},
+            username=ctx.caller.username,
+        )
+        await statements.execute(conn, "operations/job", id=operation_id, job_id=job_id)
     return int(operation_id)
 
 

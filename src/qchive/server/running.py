@@ -31,6 +31,9 @@ class Ongoing(msgspec.Struct):
     upto: int | None
     position: int
     state: str
+    expected: int
+    changed: int
+    refused: int
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -38,8 +41,14 @@ class Progress(msgspec.Struct, frozen=True):
 
     done: bool
     """Whether nothing is left to do."""
-    seen: int = 0
-    """Records of the batch that has just run."""
+    expected: int = 0
+    changed: int = 0
+    refused: int = 0
+
+    @property
+    def percent(self) -> int:
+        """How much of what was expected has been seen, 0 to 100."""
+        return min(100 * (self.changed + self.refused) // max(self.expected, 1), 100)
 
 
 async def run_to_the_end(conn: Connection, operation_id: int) -> None:
@@ -51,9 +60,11 @@ async def run_to_the_end(conn: Connection, operation_id: int) -> None:
 async def run_batch(conn: Connection, operation_id: int) -> Progress:
     """The next batch of an operation."""
     found = await statements.rows(conn, "operations/lock", Ongoing, id=operation_id)
-    if not found or found[0].state != "running":
+    if not found:
         return Progress(done=True)
     at = found[0]
+    if at.state != "running":
+        return Progress(True, at.expected, at.changed, at.refused)
     ids = await _next(conn, at)
     last = len(ids) < BATCH
     what = _change(at)
@@ -75,7 +86,7 @@ async def run_batch(conn: Connection, operation_id: int) -> Progress:
         refused=len(ids) - changed,
         last=last,
     )
-    return Progress(done=last, seen=len(ids))
+    return Progress(last, at.expected, at.changed + changed, at.refused + len(ids) - changed)
 
 
 async def _next(conn: Connection, at: Ongoing) -> list[int]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 from qchive.db.pool import Database
 from qchive.errors import Unavailable
 from qchive.server.settings import Settings
+from qchive.server.upkeep.jobs.functions import FUNCTIONS, Function, add_periodic
+from qchive.server.upkeep.jobs.runner import Pace, Runner
 from qchive.server.upkeep.leader import lead
 from qchive.server.upkeep.rescue import period, rescue
 
@@ -21,16 +23,18 @@ Loop = tuple[str, float, Callable[[Database, Settings], Awaitable[int]]]
 
 def loops(settings: Settings) -> tuple[Loop, ...]:
     """What is kept up: name, seconds between rounds, one round."""
-    return (("rescue", period(settings), rescue),)
+    return (("rescue", period(settings), rescue), ("periodic jobs", 60.0, add_periodic))
 
 
-def keep_up(conninfo: str, settings: Settings) -> None:
-    """Keep an archive going until SIGINT or SIGTERM."""
-    asyncio.run(_keep_up(conninfo, settings))
+def keep_up(
+    conninfo: str, settings: Settings, *, functions: Mapping[str, Function] = FUNCTIONS, pace: Pace | None = None
+) -> None:
+    """Keep an archive going until SIGINT or SIGTERM: run its internal jobs, and lead or stand by."""
+    asyncio.run(_keep_up(conninfo, settings, functions, pace or Pace()))
 
 
-async def _keep_up(conninfo: str, settings: Settings) -> None:
-    db = Database(conninfo, size=2, patience=settings.database_patience)
+async def _keep_up(conninfo: str, settings: Settings, functions: Mapping[str, Function], pace: Pace) -> None:
+    db = Database(conninfo, size=4, patience=settings.database_patience)
     await db.open()
 
     async def work() -> None:
@@ -38,13 +42,18 @@ async def _keep_up(conninfo: str, settings: Settings) -> None:
             for name, seconds, one_round in loops(settings):
                 group.create_task(_repeat(name, seconds, one_round, db, settings))
 
-    leading = asyncio.create_task(lead(conninfo, work))
+    async def everything() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(lead(conninfo, work))
+            group.create_task(Runner(db, settings, functions, pace).run())
+
+    keeping = asyncio.create_task(everything())
     running = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        running.add_signal_handler(number, leading.cancel)
+        running.add_signal_handler(number, keeping.cancel)
     try:
         with suppress(asyncio.CancelledError):
-            await leading
+            await keeping
     finally:
         await db.close()
 
