@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import psycopg
-from tests.factories import Http, Manager
-from tests.life.model import Operation, Record
-from tests.life.working import MOST_LOSSES, Working
 
 from qchive.db.pool import Database
 from qchive.server import losing
+from tests.factories import Http, Manager
+from tests.life.model import Operation, Record
+from tests.life.working import MOST_LOSSES, Working
 
 RECORDS = """
     SELECT r.id, r.status::text, r.stack::text[], r.tag, r.priority, w.name, r.attempt_no, r.operation_id,
@@ -128,12 +128,11 @@ class Seeing:
 
     def _compare_records(self) -> None:
         seen = self._rows(RECORDS, self.known)
-        expected = [
-            (r.id, r.status, r.stack, r.tag, r.priority, r.manager, r.latest, r.operation, r.status == "running")
-            + (r.has_result,)
-            for _, r in sorted(self.model.records.items())
+        records = [r for _, r in sorted(self.model.records.items())]
+        assert [row[:5] for row in seen] == [(r.id, r.status, r.stack, r.tag, r.priority) for r in records]
+        assert [row[5:10] for row in seen] == [
+            (r.manager, r.latest, r.operation, r.status == "running", r.has_result) for r in records
         ]
-        assert [row[:10] for row in seen] == expected
         for row in seen:
             (i, *_), (modified, *kept) = row, row[10:]
             before, *kept_before = self.times.get(i, (None, *kept))

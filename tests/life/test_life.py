@@ -29,6 +29,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+
 from tests.factories import Http
 from tests.life.model import STATUSES, STEPS
 from tests.life.world import UNKNOWN, World
@@ -73,14 +74,20 @@ class Life(RuleBasedStateMachine):
         links=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=3, max_size=9),
         kinds=st.sampled_from([("singlepoint",), ("optimization",), ("singlepoint", "optimization")]),
         tags=st.integers(0, 2),
+        done=st.lists(results | st.just("running"), max_size=6),
     )
-    def begin(self, links: list[tuple[int, int]], kinds: tuple[str, ...], tags: int) -> None:
+    def begin(self, links: list[tuple[int, int]], kinds: tuple[str, ...], tags: int, done: list[str]) -> None:
+        """A family of six, some of them computed already."""
         for n in range(6):
             kind = kinds[n % len(kinds)]
             self.world.add(kind, [n], self.world.tags[n % (tags + 1)], 1, find_existing=True)
         for a, b in links:
             if a != b:
                 self.world.link(self.world.known[min(a, b)], self.world.known[max(a, b)])
+        if done:
+            self.world.claim(0, self.world.tags, len(done))
+            given = [(t, what) for (_, t), what in zip(self.world.tasks, done, strict=True) if what != "running"]
+            self.world.give(0, given)
 
     # --- people -----------------------------------------------------------------------------------------------
 

@@ -6,25 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import psycopg
-from tests.factories import PROGRAMS, Http, Manager, Refused, add, failure, make_molecule, make_result
+
+from tests.acting import REQUESTS
+from tests.factories import PROGRAMS, Http, Manager, add, failure, make_molecule, make_result
 from tests.life.model import LOOKED_FOR, Operation
 from tests.life.seeing import Seeing
 from tests.life.working import Task
 
-REQUESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "reset": ("PATCH", "records", {"status": "waiting"}),
-    "cancel": ("PATCH", "records", {"status": "cancelled"}),
-    "invalidate": ("PATCH", "records", {"status": "invalid"}),
-    "modify": ("PATCH", "records", {}),
-    "comment": ("PATCH", "records", {}),
-    "uncancel": ("POST", "records/revert", {"revert_status": "cancelled"}),
-    "uninvalidate": ("POST", "records/revert", {"revert_status": "invalid"}),
-    "undelete": ("POST", "records/revert", {"revert_status": "deleted"}),
-    "delete": ("POST", "records/bulkDelete", {"soft_delete": True, "delete_children": True}),
-    "delete_alone": ("POST", "records/bulkDelete", {"soft_delete": True, "delete_children": False}),
-    "remove": ("POST", "records/bulkDelete", {"soft_delete": False, "delete_children": True}),
-    "remove_alone": ("POST", "records/bulkDelete", {"soft_delete": False, "delete_children": False}),
-}
 MANAGERS = 3
 OFFERS = 60
 UNKNOWN = 10**12
@@ -75,7 +63,7 @@ class World(Seeing):
         return True
 
     def act(self, action: str, ids: list[int], **changes: Any) -> None:
-        method, path, body = REQUESTS[action]
+        method, path, body = REQUESTS.get(action, ("PATCH", "records", {}))
         before = {i: r.status for i, r in self.model.records.items()}
         answer = self.api.ask(method, f"/api/v1/{path}", {"record_ids": ids, **body, **changes})
         new = {key.removeprefix("compute_"): value for key, value in changes.items()}
@@ -211,6 +199,3 @@ class World(Seeing):
         answer = self.managers[who].beat(running=tasks)
         expected = self.model.unwanted(self.managers[who].name, [self.task(t) for t in tasks])
         assert sorted(answer["stop"]) == sorted({record * 65536 + no for record, no in expected})
-
-
-__all__ = ["REQUESTS", "UNKNOWN", "Refused", "World"]
