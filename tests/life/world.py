@@ -160,8 +160,9 @@ class World(Seeing):
     def give(self, who: int, results: list[tuple[dict[str, Any], str]]) -> None:
         manager = self.managers[who]
         sent = {t["id"]: self.result(t, what) for t, what in results}
-        families = {t["record_id"] for t, what in results if what == "success" and "optim" in t["function"]}
-        before = {i: self.status(i) for i in families}
+        records = self.model.records
+        families = {t["record_id"] for t, _ in results if t["record_id"] in records}
+        families = {i for i in families if records[i].kind == "optimization" and records[i].status != "complete"}
         answer = manager.give(sent)
         accepted, rejected = self.model.give(manager.name, {self.task(t["id"]): what for t, what in results})
         assert [self.task(i) for i in answer["accepted_ids"]] == sorted(accepted)
@@ -170,7 +171,7 @@ class World(Seeing):
         for task, reason in rejected.items():
             assert reason is None or told[task] == reason
         for i in families:
-            if self.status(i) == "complete" != before[i]:
+            if records[i].status == "complete":
                 self.model.born(i, self.steps(i))
 
     def result(self, task: dict[str, Any], what: str) -> Any:
@@ -180,10 +181,6 @@ class World(Seeing):
 
     def task(self, task_id: int) -> Task:
         return divmod(task_id, 65536)
-
-    def status(self, record_id: int) -> str | None:
-        record = self.model.records.get(record_id)
-        return record and record.status
 
     def leave(self, who: int, *, lost: bool) -> None:
         more = {"lost": True} if lost else {}

@@ -1,4 +1,4 @@
-"""The protocol's acceptance scenarios that need no service: seven unrelated records, one in each status, and families."""
+"""The protocol's acceptance scenarios that need no service: seven unrelated records in seven statuses, and families."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.acting import changed, children, do, family, new_tag, one_of_each, refused, stacks, task_of
-from tests.factories import OPTIMIZATION, Http, Manager, add, failure, make_result, silence
+from tests.factories import OPTIMIZATION, Http, Manager, add, failure, make_result, silence, sql
 
 ORDER = ("waiting", "complete", "running", "error", "cancelled", "deleted", "invalid")
 UNKNOWN = 10**12
@@ -148,7 +148,7 @@ def test_what_a_manager_that_leaves_was_running_waits_again(shared: Any, shared_
     assert all(new["modified_on"] > old["modified_on"] for new, old in zip(after[:4], before[:4], strict=True))
     assert after[4:] == before[4:]
     assert [t["record_id"] for t in staying.claim()] == ids[:4]
-    assert {t["record_id"] for t in mine} == set(ids[:4]) and {t["record_id"] for t in others} == set(ids[4:])
+    assert [t["record_id"] for t in (*mine, *others)] == ids
 
 
 def test_a_finished_optimization_goes_and_comes_back_with_its_steps(shared_api: Http) -> None:
@@ -252,8 +252,6 @@ def test_a_lost_attempt_is_in_the_history_of_the_record(shared: Any, shared_api:
 
 
 def test_reset_clears_what_an_error_should_not_have_on_its_stack(shared: Any, shared_api: Http) -> None:
-    from tests.factories import sql
-
     record_id = one_of_each(shared_api)["error"]
     sql(shared.conninfo, "UPDATE record SET stack = '{waiting}' WHERE id = %s", record_id)
     assert changed(do(shared_api, "reset", record_id)) == [0]
@@ -261,8 +259,6 @@ def test_reset_clears_what_an_error_should_not_have_on_its_stack(shared: Any, sh
 
 
 def test_what_is_deleted_with_nothing_on_its_stack_stays_deleted(shared: Any, shared_api: Http) -> None:
-    from tests.factories import sql
-
     record_id = one_of_each(shared_api)["deleted"]
     sql(shared.conninfo, "UPDATE record SET stack = '{}' WHERE id = %s", record_id)
     assert refused(do(shared_api, "undelete", record_id)) == [0]
