@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -38,15 +39,15 @@ def test_a_storm_leaves_nothing_behind_that_could_not_be(postgres_with_times: Em
     conninfo = postgres_with_times.dsn
     with running(conninfo) as server:
         storm = Storm(server.address, conninfo, seed)
-        storm.rage(people=5, actions=60, managers=3)
+        storm.rage(people=5, actions=120, managers=3)
         assert storm.troubles == []
         assert storm.forbidden() == {}
         assert storm.broken_chains() == []
         assert twice(storm.handed_out) == [], "an attempt is given out once"
         assert storm.unkept_promises() == []
         assert len(storm.handed_out) > 30, "there was something to do"
-        deadlocks = sql(conninfo, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
-        assert deadlocks == [(0,)], "who locks in order never waits in a circle"
+    # Who locks in order never waits in a circle. A deadlock would not reach the user, but it costs a second.
+    assert re.findall(r"deadlock detected(?:.*\n){40}", postgres_with_times.log.read_text()) == []
 
 
 # --- interleavings, one by one --------------------------------------------------------------------------------------
