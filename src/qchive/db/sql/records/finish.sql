@@ -19,7 +19,8 @@ WITH given AS MATERIALIZED (
 ), old AS MATERIALIZED (
     SELECT given.n, r.id, r.status, r.attempt_no, r.worker_id, r.claimed_at
     FROM given JOIN record r ON r.id = given.record_id
-), superseded AS (  -- running when an earlier one's result arrived after all
+), superseded AS (
+    -- running when an earlier one's result arrived after all
     INSERT INTO attempt (record_id, attempt_no, outcome, worker_id, started_on)
     SELECT old.id, old.attempt_no, 'superseded', old.worker_id, old.claimed_at
     FROM old JOIN given USING (n)
@@ -31,7 +32,8 @@ WITH given AS MATERIALIZED (
 ), linked AS (
     INSERT INTO record_child (parent_id, role, position, child_id)
     SELECT parent_id, role, position, id FROM given WHERE record_id IS NULL
-), ended AS (  -- one given up as lost is corrected
+), ended AS (
+    -- one given up as lost is corrected
     INSERT INTO attempt (
         record_id, attempt_no, outcome, worker_id, started_on, provenance, error_type, error_message, error_class,
         fingerprint
