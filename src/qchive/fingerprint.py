@@ -84,7 +84,7 @@ def _replaced(text: str, varying: list[tuple[re.Pattern[str], str]]) -> str:
 
 
 QUOTED = "<quoted>"
-_GAP = "\n…\n"
+_GAP = "\n  …\n"
 _TLD = "local|localdomain|internal|intranet|lan|cluster|com|org|net|edu|gov|mil|int|[a-z]{2}"
 _DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*"
 _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"

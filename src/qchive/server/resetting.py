@@ -9,10 +9,10 @@ import msgspec
 from qchive.db import statements
 from qchive.db.pool import Connection
 from qchive.diagnosis import ErrorClass
-from qchive.server import moving
+from qchive.server.moving import Change, change
 from qchive.server.retrying import LOST, Failed, again
 from qchive.server.settings import AutoReset
-from qchive.status import ACTIONS, Status
+from qchive.status import ACTIONS
 
 AUTO_RESET = msgspec.structs.replace(ACTIONS["reset"], name="auto_reset")
 """What a person's reset does, under a name of its own: only a person's starts the counting anew."""
@@ -32,4 +32,4 @@ async def reset_failed(conn: Connection, ids: Sequence[int], settings: AutoReset
         if (reason := again(attempts, settings)) is not None:
             by_reason.setdefault(reason, []).append(record_id)
     for reason, to_reset in by_reason.items():
-        await moving.move(conn, AUTO_RESET, dict.fromkeys(to_reset, Status.error), reason)
+        await change(conn, to_reset, Change(action=AUTO_RESET, reason=reason))
