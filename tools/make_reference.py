@@ -195,10 +195,11 @@ def error_classes() -> str:
     from qchive.diagnosis import BY_TYPE, MEANING
 
     types = {
-        c: [t for rule in BY_TYPE if rule.error_class is c and not rule.pattern for t in sorted(rule.types)]
-        for c in MEANING
+        c: {t for rule in BY_TYPE if rule.error_class is c and not rule.pattern for t in rule.types} for c in MEANING
     }
-    rows = ((code(c.value), means, what, ", ".join(map(code, types[c]))) for c, (means, what) in MEANING.items())
+    rows = (
+        (code(c.value), means, what, ", ".join(map(code, sorted(types[c])))) for c, (means, what) in MEANING.items()
+    )
     return table(("class", "meaning", "what to do", "error types that always are"), rows)
 
 

@@ -15,9 +15,7 @@ from qchive.client.retrieval import RetrievalCalls
 from qchive.client.submission import SubmissionCalls
 
 
-class PortalClient(
-    SubmissionCalls, RetrievalCalls, ActionCalls, FailureCalls, MoleculeCalls, ManagerCalls, JobCalls
-):
+class PortalClient(SubmissionCalls, RetrievalCalls, ActionCalls, FailureCalls, MoleculeCalls, ManagerCalls, JobCalls):
     """An archive: add computations, look at their records and manage them.
 
     >>> client = PortalClient("http://localhost:7777")  # doctest: +SKIP
