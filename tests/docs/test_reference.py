@@ -20,8 +20,8 @@ from qchive.api import endpoints
 from qchive.api.about import LIMITS
 from qchive.cli import app
 from qchive.client.portal import PortalClient
-from qchive.kinds import KINDS
 from qchive.diagnosis import ErrorClass
+from qchive.kinds import KINDS
 from qchive.server.settings import AutoReset, Settings
 from qchive.worker.settings import WorkerSettings
 from tests.docs import pages
