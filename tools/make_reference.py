@@ -123,16 +123,15 @@ def _structs(struct: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
 
 def actions() -> str:
     """What people do to records."""
-    from qchive.status import ACTIONS
+    from qchive.status import ACTIONS, Effect
+
+    def target(a: Any) -> str:
+        if a.target is not None:
+            return str(a.target.value)
+        return {Effect.pop: "what it was before", Effect.remove: "gone"}.get(a.effect, "as it is")
 
     rows = (
-        (
-            code(a.name),
-            ", ".join(sorted(s.value for s in a.sources)),
-            a.target.value if a.target else "what it was before",
-            a.spread.value,
-            a.doc,
-        )
+        (code(a.name), ", ".join(sorted(s.value for s in a.sources)), target(a), a.spread.value, a.doc)
         for a in ACTIONS.values()
     )
     return table(("action", "from", "to", "reaches", ""), rows)

@@ -1,4 +1,4 @@
-"""Operations on more records than one request changes: in batches by a job, which may be killed, stopped, taken back."""
+"""Operations on more records than one request changes: in batches by a job, which may be killed or stopped."""
 
 from __future__ import annotations
 
@@ -94,9 +94,7 @@ def test_a_killed_process_loses_and_repeats_nothing(archive: Archive, api: Http,
     assert sql(archive.conninfo, moves, operation["id"]) == [(N, N)]
 
 
-def test_what_is_stopped_half_way_goes_no_further_and_is_taken_back(
-    archive: Archive, api: Http, ids: list[int]
-) -> None:
+def test_what_is_stopped_half_way_can_be_taken_back(archive: Archive, api: Http, ids: list[int]) -> None:
     operation = begin(api, "modify", compute_tag="elsewhere", compute_priority="high")
     one_batch(archive, operation["id"])
     assert api.post(f"operations/{operation['id']}/stop", None)["state"] == "stopped"

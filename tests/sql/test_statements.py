@@ -110,7 +110,7 @@ def test_literals_of_statuses_exist() -> None:
 
 
 def test_the_rows_of_the_life_of_a_record_are_consistent() -> None:
-    moving = {a.name: a for a in ACTIONS.values() if a.effect not in (Effect.keep, Effect.none)}
+    moving = {a.name: a for a in ACTIONS.values() if a.undoable and a.effect is not Effect.keep}
     for action in ACTIONS.values():
         assert action.target not in action.sources
         assert (action.target is not None) is (action.effect in (Effect.push, Effect.clear))
