@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from typing import Any
 
 import psycopg
 
@@ -30,6 +31,8 @@ def scale(server: Server, sizes: Sizes) -> list[Figure]:
     if server.name != "qchive" or not sizes.many:
         return []
     figures: list[Figure] = []
+    for table in ("record", "attempt", "comment"):
+        _execute(server, f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
     for others in (0, sizes.others):
         ids, tag = _records(server, sizes.many, others)
         for per_call in (FEW, sizes.many) if not others else (sizes.many,):
@@ -37,6 +40,8 @@ def scale(server: Server, sizes: Sizes) -> list[Figure]:
             _life(server, ids, per_call, f"{{}} of {per_call} records{among}", figures)
         _by_filter(server, tag, sizes.many, f"cancel by filter {sizes.many} records{among}", figures)
         empty(server)
+    for table in ("record", "attempt", "comment"):
+        _execute(server, f"ALTER TABLE {table} RESET (autovacuum_enabled)")
     return figures
 
 
@@ -49,25 +54,39 @@ def _records(server: Server, n: int, others: int) -> tuple[list[int], str]:
         if count:
             first = add(server, molecules(1), tag, 1, server.cost(), new=True)[0]
             copies(server, first, count - 1)
+    _vacuum(server)
     with psycopg.connect(server.dsn, autocommit=True) as conn:
-        conn.execute("VACUUM ANALYZE")
         rows = conn.execute("SELECT id FROM record WHERE tag = %s ORDER BY id", (parts[1],)).fetchall()
     return [i for (i,) in rows], parts[1]
 
 
 def _life(server: Server, ids: list[int], per_call: int, name: str, figures: list[Figure]) -> None:
-    for action, _, act in STEPS[:-1]:  # all but hard deletion
-        if action in ("fail", "compute"):
-            with psycopg.connect(server.dsn, autocommit=True) as conn:
-                conn.execute(_TRIED, {"status": "error" if action == "fail" else "complete", "ids": ids})
-                conn.execute("VACUUM ANALYZE record, attempt")
-            continue
-        with measured(name.format(action), server, len(ids), figures) as cost, cost:
-            for start in range(0, len(ids), per_call):
-                check(act(server.client, ids[start : start + per_call]).success, action)
+    done = 0
+    with measured(name.format("vacuum after all"), server, 1, figures) as vacuum:
+        for action, _, act in STEPS[:-1]:  # all but hard deletion
+            if action in ("fail", "compute"):
+                _execute(server, _TRIED, {"status": "error" if action == "fail" else "complete", "ids": ids})
+                _vacuum(server)
+                continue
+            with measured(name.format(action), server, len(ids), figures) as cost, cost:
+                for start in range(0, len(ids), per_call):
+                    check(act(server.client, ids[start : start + per_call]).success, action)
+            done += len(ids)
+            with vacuum:
+                _vacuum(server)
+    figures[-1].n = done
+    _execute(server, "UPDATE record SET status = 'waiting' WHERE id = ANY(%s)", (ids,))
+    _vacuum(server)
+
+
+def _vacuum(server: Server) -> None:
+    """At a time of our choosing: by itself it would come once a minute, and burden one action with all before it."""
+    _execute(server, "VACUUM ANALYZE")
+
+
+def _execute(server: Server, statement: str, params: Any = None) -> None:
     with psycopg.connect(server.dsn, autocommit=True) as conn:
-        conn.execute("UPDATE record SET status = 'waiting' WHERE id = ANY(%s)", (ids,))
-        conn.execute("VACUUM ANALYZE record")
+        conn.execute(statement.encode(), params)
 
 
 def _by_filter(server: Server, tag: str, n: int, name: str, figures: list[Figure]) -> None:
