@@ -29,6 +29,7 @@ from qchive.server.settings import Settings
 from tests.archive import prepared, running
 from tests.interop.manager import failed, finished
 from tests.interop.peers import portal, wait_until
+from tests.runners import add_job
 
 PROGRAMS = {"qcengine": ["0.52"], "psi4": ["1.9"], "geometric": ["1.1"]}
 TYPES = ["application/json", "application/msgpack"]
@@ -39,6 +40,7 @@ HF = ("psi4", "energy", "hf", "sto-3g")
 @pytest.fixture(scope="module")
 def address(databases: Any) -> Iterator[str]:
     with prepared(databases) as conninfo, running(conninfo) as server:
+        assert add_job(conninfo, "nobody runs it") == 1
         yield server.address
 
 
@@ -115,7 +117,8 @@ def addresses(client: PortalClient, manager: Manager, tag: str) -> Iterator[str]
         if row.method != "GET":
             continue
         if "{record_id}" not in path:
-            yield path.format(molecule_id=client.get_records(records[0][1]).molecule_id, name=manager.name)
+            molecule_id = client.get_records(records[0][1]).molecule_id
+            yield path.format(molecule_id=molecule_id, name=manager.name, job_id=1)
             continue
         for kind, record_id in records:
             if row.kind is None or row.kind.name == kind:
