@@ -67,6 +67,11 @@ class Results:
         # Level 1, where managers take 16: the client's cost is not what is measured.
         return bytes(compress(result, CompressionEnum.zstd, 1)[0])
 
+    def failed(self) -> bytes:
+        """A failure, of whatever task."""
+        error = {"error_type": "unknown_error", "error_message": "SCF did not converge"}
+        return bytes(compress({"success": False, "error": error, "input_data": None}, CompressionEnum.zstd, 1)[0])
+
     def _output(self) -> dict[str, Any]:
         self._made += 1
         return {"_qcfractal_compressed_outputs": self._outputs[self._made % VARIANTS]}

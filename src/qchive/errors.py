@@ -6,7 +6,9 @@
     │   ├── InvalidMolecule       a molecule that cannot exist
     │   ├── InvalidSpecification  a specification that can never run
     │   ├── LimitExceeded         more of something than one request may carry
+    │   ├── NotUndoable           an operation that cannot be taken back
     │   └── UnknownKind           no such record type
+    ├── CountMoved                an action would change other records than were looked at (409)
     ├── NotFound                  an id or name that does not exist (400, as the protocol has it)
     ├── Referenced                something still in use cannot be removed (400)
     ├── ManagerRefused            a compute manager that is unknown, inactive or asks for nothing possible (400)
@@ -92,6 +94,19 @@ class UnknownKind(InvalidRequest):
     """No such record type."""
 
     code = "unknown_kind"
+
+
+class NotUndoable(InvalidRequest):
+    """An operation that cannot be taken back: it changed no record's life, or removed records for good."""
+
+    code = "not_undoable"
+
+
+class CountMoved(QCHiveError):
+    """By now an action would change more or fewer records than when they were looked at."""
+
+    code = "count_moved"
+    http = 409
 
 
 class NotFound(QCHiveError):

@@ -6,6 +6,7 @@ request checks, client methods, the command line and the documentation read thes
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum, StrEnum
 
 import msgspec
@@ -66,6 +67,27 @@ class Spread(StrEnum):
     children = "children"
     parents = "parents"
     family = "family"
+    """Parents, and the children of all these that no other parent still needs."""
+
+
+class Effect(StrEnum):
+    """What an action does to the stack of a record's earlier statuses."""
+
+    push = "push"
+    """The status left behind goes on top, so that a later action finds it there."""
+    pop = "pop"
+    """The status on top becomes the record's own."""
+    clear = "clear"
+    """The record starts anew; nothing is left on the stack."""
+    keep = "keep"
+    """The status stays; something else about the record changes."""
+    none = "none"
+    """The record itself is not changed."""
+
+    @property
+    def inverse(self) -> Effect:
+        """What takes this effect back."""
+        return {Effect.push: Effect.pop, Effect.pop: Effect.push}.get(self, self)
 
 
 class Action(msgspec.Struct, frozen=True):
@@ -74,16 +96,21 @@ class Action(msgspec.Struct, frozen=True):
     name: str
     sources: frozenset[Status]
     target: Status | None
-    """None: back to the status on top of the record's stack."""
-    keeps: bool
-    """Whether the status left behind is pushed on the stack, so that the action can be undone."""
+    """None: the status on top of the record's stack, or the one it has."""
+    effect: Effect
     spread: Spread
     doc: str
+    may: str = "records:modify"
+    """`resource:action` that the caller's role must hold."""
+    unfinished: bool = False
+    """Whether it applies only to what has not been computed yet, also below a cancellation or deletion."""
+    also: Mapping[Status, Status] = {}
+    """What becomes of relatives that are in none of the sources."""
 
     @property
-    def undoes(self) -> bool:
-        """Whether this action pops the stack."""
-        return self.target is None
+    def undoable(self) -> bool:
+        """Whether what it did can be taken back by undoing the operation."""
+        return self.effect is not Effect.none
 
 
 def _from(*statuses: Status) -> frozenset[Status]:
@@ -92,46 +119,79 @@ def _from(*statuses: Status) -> frozenset[Status]:
 
 S = Status
 _NOT_DELETED = frozenset(Status) - {S.deleted}
+UNFINISHED = _from(S.waiting, S.running, S.error)
+"""Statuses of what has still to be computed."""
 
 ACTIONS: dict[str, Action] = {
     a.name: a
     for a in (
-        Action("reset", _from(S.error), S.waiting, False, Spread.children, "Run failed records again."),
+        Action("reset", _from(S.error), S.waiting, Effect.clear, Spread.children, "Run failed records again."),
         Action(
             "cancel",
-            _from(S.waiting, S.running, S.error),
+            UNFINISHED,
             S.cancelled,
-            True,
+            Effect.push,
             Spread.family,
             "Stop records that have not finished; their parents and unfinished relatives stop with them.",
         ),
-        Action("uncancel", _from(S.cancelled), None, False, Spread.children, "Take a cancellation back."),
+        Action("uncancel", _from(S.cancelled), None, Effect.pop, Spread.children, "Take a cancellation back."),
         Action(
             "invalidate",
             _from(S.complete),
             S.invalid,
-            True,
+            Effect.push,
             Spread.parents,
-            "Mark finished records as not to be trusted, and what was computed from them.",
+            "Mark finished records as not to be trusted, and what was computed from them; parents still at work stop.",
+            also=dict.fromkeys(UNFINISHED, S.cancelled),
         ),
-        Action("uninvalidate", _from(S.invalid), None, False, Spread.children, "Trust records again."),
+        Action("uninvalidate", _from(S.invalid), None, Effect.pop, Spread.children, "Trust records again."),
         Action(
             "delete",
             _NOT_DELETED,
             S.deleted,
-            True,
+            Effect.push,
             Spread.family,
             "Mark records as deleted; everything stays on the server and can be brought back.",
+            may="records:delete",
         ),
         Action(
             "delete_alone",
             _NOT_DELETED,
             S.deleted,
-            True,
+            Effect.push,
             Spread.parents,
             "Mark records and their parents as deleted, but not their children.",
+            may="records:delete",
         ),
-        Action("undelete", _from(S.deleted), None, False, Spread.children, "Bring deleted records back."),
+        Action("undelete", _from(S.deleted), None, Effect.pop, Spread.children, "Bring deleted records back."),
+        Action(
+            "modify",
+            frozenset(Status) - {S.complete, S.invalid},
+            None,
+            Effect.keep,
+            Spread.none,
+            "Change tag or priority of what still has to be computed.",
+            unfinished=True,
+        ),
+        Action("comment", frozenset(Status), None, Effect.none, Spread.none, "Write a comment on records."),
+        Action(
+            "remove",
+            frozenset(Status),
+            None,
+            Effect.none,
+            Spread.children,
+            "Remove records for good, unless something still refers to them.",
+            may="records:delete",
+        ),
+        Action(
+            "purge",
+            _from(S.deleted),
+            None,
+            Effect.none,
+            Spread.children,
+            "Remove records for good that were deleted before, unless something still refers to them.",
+            may="records:delete",
+        ),
     )
 }
 
@@ -140,9 +200,7 @@ BY_TARGET: dict[Status, Action] = {
 }
 """What asking for a status means (`PATCH records`)."""
 
-BY_REVERT: dict[Status, Action] = {
-    next(iter(ACTIONS[n].sources)): ACTIONS[n] for n in ("uncancel", "uninvalidate", "undelete")
-}
+BY_REVERT: dict[Status, Action] = {next(iter(a.sources)): a for a in ACTIONS.values() if a.effect is Effect.pop}
 """What reverting a status means (`POST records/revert`)."""
 
 

@@ -60,18 +60,25 @@ NEEDS = {
     ("PATCH", "molecules/{}"): "records:modify",
     ("DELETE", "molecules/{}"): "records:delete",
     ("POST", "molecules/bulkDelete"): "records:delete",
+    # Ours. What deletes needs records:delete besides, which the handler sees to.
+    ("POST", "molecules/purge"): "records:delete",
+    ("POST", "operations/preview"): "records:modify",
+    ("POST", "operations"): "records:modify",
+    ("POST", "operations/{}/undo"): "records:modify",
+    ("POST", "operations/{}/stop"): "records:modify",
     ("GET", "internal_jobs/{}"): "internal_jobs:read",
     ("POST", "internal_jobs/query"): "internal_jobs:read",
     ("PUT", "internal_jobs/{}/status"): "internal_jobs:modify",
     ("DELETE", "internal_jobs/{}"): "internal_jobs:delete",
 }
+READABLE = ("records", "molecules", "operations")
 
 
 def needs(row: Endpoint) -> str | None:
     path = re.sub(r"\{[^}]*\}", "{}", re.sub(r"^/(api|compute)/v1/", "", row.path))
     if row.kind:
         path = path.replace(row.kind.name, "{}")
-    return NEEDS.get((row.method, path), "records:read" if path.split("/")[0] in ("records", "molecules") else "?")
+    return NEEDS.get((row.method, path), "records:read" if path.split("/")[0] in READABLE else "?")
 
 
 def address(row: Endpoint) -> str:

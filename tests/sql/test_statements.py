@@ -15,10 +15,10 @@ from tests.sql.statements_used import NAMES, SOURCE, calls, numbered, parameters
 from qchive.api.jobs import InternalJobStatusEnum, JobQuery
 from qchive.api.managers import ManagerQuery
 from qchive.api.molecules import MoleculeQuery
-from qchive.api.records import RecordQuery, query_type
+from qchive.api.records import RecordQuery, SelectionQuery, query_type
 from qchive.db import statements, where
 from qchive.kinds import KINDS
-from qchive.status import ACTIONS, EVENTS, Status
+from qchive.status import ACTIONS, EVENTS, Effect, Status
 
 # Parameters whose type PostgreSQL cannot tell from the statement; psycopg sends it along.
 TYPES = {
@@ -110,16 +110,18 @@ def test_literals_of_statuses_exist() -> None:
 
 
 def test_the_rows_of_the_life_of_a_record_are_consistent() -> None:
+    moving = {a.name: a for a in ACTIONS.values() if a.effect not in (Effect.keep, Effect.none)}
     for action in ACTIONS.values():
         assert action.target not in action.sources
-        assert action.undoes is (action.target is None)
-        assert not (action.undoes and action.keeps)
+        assert (action.target is not None) is (action.effect in (Effect.push, Effect.clear))
+        assert not action.sources & set(action.also)
+        assert len(set(action.also.values())) <= 1, "the one statement has one other target"
+        assert action.name in moving or not action.also
     for event in EVENTS.values():
         assert event.target not in event.sources
-    kept = {source for action in ACTIONS.values() if action.keeps for source in action.sources}
-    undone = {source for action in ACTIONS.values() if action.undoes for source in action.sources}
-    assert {a.target for a in ACTIONS.values() if a.keeps} == undone, "what keeps the old status can be undone"
-    assert Status.complete in kept
+    pushed = {a.target for a in moving.values() if a.effect is Effect.push}
+    assert pushed == {source for a in moving.values() if a.effect is Effect.pop for source in a.sources}
+    assert Status.complete in {source for a in moving.values() if a.effect is Effect.push for source in a.sources}
 
 
 # --- filters ------------------------------------------------------------------------------------------------------
@@ -128,6 +130,8 @@ def test_the_rows_of_the_life_of_a_record_are_consistent() -> None:
 def test_every_filter_has_one_fragment_and_every_fragment_a_filter() -> None:
     page = {"limit", "cursor", "include", "exclude"}
     assert set(RecordQuery.__struct_fields__) - page == set(where.FRAGMENTS["record"])
+    both = where.FRAGMENTS["record"].keys() | where.FRAGMENTS["selection"].keys()
+    assert set(SelectionQuery.__struct_fields__) - page == both
     assert set(MoleculeQuery.__struct_fields__) - page == set(where.FRAGMENTS["molecule"])
     assert set(ManagerQuery.__struct_fields__) - page == set(where.FRAGMENTS["manager"])
     assert set(JobQuery.__struct_fields__) - page == set(where.FRAGMENTS["job"])
@@ -140,7 +144,7 @@ def test_every_filter_has_one_fragment_and_every_fragment_a_filter() -> None:
 @pytest.mark.parametrize("kind", [None, *KINDS])
 def test_all_filters_of_records_together_are_valid_sql(conn: psycopg.Connection[Any], kind: str | None) -> None:
     of = KINDS[kind] if kind else None
-    type_ = query_type(of) if of else RecordQuery
+    type_ = query_type(of) if of else SelectionQuery
     times = {n: "2020-01-01T00:00:00Z" for n in type_.__struct_fields__ if n.endswith(("_before", "_after"))}
 
     full: dict[str, Any] = (

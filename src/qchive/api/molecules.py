@@ -35,6 +35,13 @@ class UploadOptions(Body, kw_only=True):
     dummy: bool = True
 
 
+class MoleculePurge(Body, kw_only=True):
+    """Remove what nothing refers to."""
+
+    dry_run: bool = True
+    """Only count."""
+
+
 GET = Endpoint(
     name="molecules.get",
     method="GET",
@@ -112,5 +119,15 @@ BULK_DELETE = Endpoint(
     answer=DeleteMetadata,
     doc="Remove molecules that nothing refers to.",
 )
+PURGE = Endpoint(
+    name="molecules.purge",
+    method="POST",
+    path="/api/v1/molecules/purge",
+    may="records:delete",
+    body=MoleculePurge,
+    example={"dry_run": True},
+    answer=int,
+    doc="Remove all molecules that no record refers to, or count them; how many.",
+)
 
-ENDPOINTS = (GET, BULK_GET, ADD, UPLOAD, QUERY, MODIFY, DELETE, BULK_DELETE)
+ENDPOINTS = (GET, BULK_GET, ADD, UPLOAD, QUERY, MODIFY, DELETE, BULK_DELETE, PURGE)

@@ -9,7 +9,7 @@ from typing import Any, cast
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from qchive.api.endpoint import Body, BulkGet, Endpoint, Page, Projection, Queue, Text
+from qchive.api.endpoint import Body, BulkGet, Count, Endpoint, Projection, Queue, Text
 from qchive.api.metadata import DeleteMetadata, InsertMetadata, UpdateMetadata
 from qchive.api.tasks import RecordTask
 from qchive.kinds.kind import Id, Kind
@@ -151,7 +151,7 @@ def add_type(kind: Kind) -> type[Add]:
     return cast(type[Add], made)
 
 
-class RecordQuery(Page, kw_only=True):
+class RecordFilter(Body, kw_only=True):
     """Records by what all kinds have; AND between filters, OR inside a list, an empty list fits nothing."""
 
     record_id: list[Id] | None = None
@@ -171,6 +171,38 @@ class RecordQuery(Page, kw_only=True):
     modified_after: datetime | None = None
     owner_user: list[int | Text] | None = None
     creator_user: list[int | Text] | None = None
+
+
+class RecordQuery(RecordFilter, kw_only=True):
+    """A page of the records that fit."""
+
+    limit: Count | None = None
+    cursor: Id | None = None
+
+
+class Selection(RecordFilter, kw_only=True):
+    """Records of any kind by what all have and by what was computed: the one language of actions by query, counts,
+    lists and error groups."""
+
+    program: list[Text] | None = None
+    """What computes energies, also behind an optimizer."""
+    driver: list[Text] | None = None
+    method: list[Text] | None = None
+    basis: list[Text | None] | None = None
+    error_class: list[Text] | None = None
+    """Of the last attempt, if that failed: `qchive.diagnosis.ErrorClass`."""
+    error_type: list[Text] | None = None
+    error_text: list[Text] | None = None
+    """Part of the error message, in upper or lower case."""
+    fingerprint: list[Text] | None = None
+    """Of an error, as error groups show it."""
+
+
+class SelectionQuery(Selection, kw_only=True):
+    """A page of the records that fit."""
+
+    limit: Count | None = None
+    cursor: Id | None = None
 
 
 @cache
@@ -221,6 +253,36 @@ class StatusCount(msgspec.Struct, kw_only=True):
     count: int
 
 
+class HistoryEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Something that happened to a record. What does not belong to an event is left out."""
+
+    time: datetime
+    event: str
+    """`created`, `attempt`, `move` or `comment`."""
+    username: str | None = None
+    """Who did it; None where nobody has a name."""
+    operation_id: int | None = None
+    action: str | None = None
+    """Of a move: a row of `qchive.status.ACTIONS`, or `undo`."""
+    reason: str | None = None
+    source: RecordStatusEnum | None = None
+    target: RecordStatusEnum | None = None
+    """None also if the record was removed for good."""
+    tag: str | None = None
+    """The tag that was replaced."""
+    priority: int | None = None
+    """The priority that was replaced."""
+    attempt_no: int | None = None
+    outcome: str | None = None
+    """Of an attempt: `complete`, `error`, `lost`, `superseded`, `stopped`, or `running`."""
+    manager_name: str | None = None
+    started_on: datetime | None = None
+    error_type: str | None = None
+    error_class: str | None = None
+    error_message: str | None = None
+    comment: str | None = None
+
+
 class WaitingCount(msgspec.Struct, kw_only=True):
     """How many records wait under one tag for the same programs."""
 
@@ -263,7 +325,7 @@ QUERY = _row(
     "records:read",
     list[int],
     "Ids that fit, newest first.",
-    body=RecordQuery,
+    body=SelectionQuery,
     example=_FINISHED,
 )
 MODIFY = _row(
@@ -302,9 +364,27 @@ DELETE = _row(
 WAITING_REASON = _row(
     "waiting_reason", "GET", "/{record_id:int}/waiting_reason", "records:read", WaitingReason, "Why a record waits."
 )
+COUNT = _row(
+    "count",
+    "POST",
+    "/count",
+    "records:read",
+    list[StatusCount],
+    "How many records fit, by kind and status.",
+    body=Selection,
+    example={"program": ["pyscf"]},
+)
+TIMELINE = _row(
+    "timeline",
+    "GET",
+    "/{record_id:int}/history",
+    "records:read",
+    list[HistoryEvent],
+    "All that happened to a record, oldest first: attempts (lost ones too), what people did, comments.",
+)
 COUNTS = _row("counts", "GET", "/counts", "records:read", Counts, "How many records there are, by kind and status.")
 
-ENDPOINTS = (BULK_GET, GET, QUERY, MODIFY, REVERT, BULK_DELETE, DELETE, WAITING_REASON, COUNTS)
+ENDPOINTS = (BULK_GET, GET, QUERY, MODIFY, REVERT, BULK_DELETE, DELETE, WAITING_REASON, COUNT, TIMELINE, COUNTS)
 
 
 @cache

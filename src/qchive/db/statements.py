@@ -22,9 +22,10 @@ LONGEST = 4096
 
 @cache
 def statement(name: str) -> LiteralString:
-    """The text of one statement. Without indentation: what is longer than `LONGEST`, psycopg parses anew each time."""
-    text = files("qchive.db").joinpath("sql", f"{name}.sql").read_text()
-    return "\n".join([line.strip() for line in text.splitlines()])
+    """The text of one statement, without indentation and further comments: what is longer than `LONGEST`, psycopg
+    parses anew each time."""
+    first, *others = files("qchive.db").joinpath("sql", f"{name}.sql").read_text().splitlines()
+    return "\n".join([first, *(text for line in others if not (text := line.strip()).startswith("--"))])
 
 
 def names() -> list[str]:
@@ -63,7 +64,12 @@ async def execute(conn: Connection, name: str, /, **params: Any) -> int:
 
 async def composed(conn: Connection, text: str, params: dict[str, Any]) -> list[Any]:
     """The first column of a statement that `where.py` composed."""
-    async with conn.transaction(), conn.cursor(binary=True, row_factory=scalar_row) as cur:
+    return [row[0] for row in await composed_tuples(conn, text, params)]
+
+
+async def composed_tuples(conn: Connection, text: str, params: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """All rows of a statement that `where.py` composed."""
+    async with conn.transaction(), conn.cursor(binary=True, row_factory=tuple_row) as cur:
         await column(conn, "transactions/plan_anew")
         await cur.execute(text.encode(), params)
         return await cur.fetchall()

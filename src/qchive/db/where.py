@@ -6,7 +6,7 @@ Every filter of every query has one fragment here; a test compares them with the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +35,19 @@ _RECORD = {
     "owner_user": "r.owner = ANY(%({0})b::text[])",
     "creator_user": "r.owner = ANY(%({0})b::text[])",
 }
+_SPECIFICATION = {
+    "program": "qc_program = ANY(%({0})b::text[])",
+    "driver": "driver = ANY(%({0})b::text[])",
+    "method": "method = ANY(%({0})b::text[])",
+    "basis": "coalesce(basis, '') = ANY(%({0})b::text[])",
+}
+_ERROR = {
+    "error_class": "a.error_class = ANY(%({0})b::text[])",
+    "error_type": "a.error_type = ANY(%({0})b::text[])",
+    "error_text": "EXISTS (SELECT FROM unnest(%({0})b::text[]) AS t (part)"
+    " WHERE strpos(lower(a.error_message), lower(part)) > 0)",
+    "fingerprint": "a.fingerprint = ANY(%({0})b::text[])",
+}
 _MOLECULE = {
     "molecule_id": "id = ANY(%({0})b::bigint[])",
     "molecule_hash": "hash = ANY(%({0})b::bytea[])",
@@ -49,6 +62,13 @@ _MANAGER = {
     "status": "(CASE WHEN active THEN 'active' ELSE 'inactive' END) = ANY(%({0})b::text[])",
     "modified_before": "modified_on < %({0})b",
     "modified_after": "modified_on > %({0})b",
+}
+_OPERATION = {
+    "action": "action = ANY(%({0})b::text[])",
+    "username": "username = ANY(%({0})b::text[])",
+    "record_id": "id IN (SELECT operation_id FROM move WHERE move.record_id = ANY(%({0})b::bigint[]))",
+    "before": "time <= %({0})b",
+    "after": "time >= %({0})b",
 }
 _JOB = {
     "job_id": "id = ANY(%({0})b::bigint[])",
@@ -70,32 +90,88 @@ Composed = tuple[str, dict[str, Any]]
 
 def records(query: Any, kind: Kind | None, limit: int) -> Composed:
     """Ids of records that fit, newest first."""
+    clauses, params = _of_kind(query, kind) if kind else _selected(query)
+    return _select("SELECT r.id FROM record r", "r.id", clauses, params | {"limit": limit}, query.cursor)
+
+
+def selected(selection: Any, statuses: Iterable[str], after: int, upto: int, limit: int) -> Composed:
+    """Ids of records that fit and have one of the statuses, above `after` and up to `upto`, ascending."""
+    clauses, params = _selected(selection)
+    clauses += ["r.status = ANY(%(of_status)b::text[]::record_status[])", "r.id > %(after)b", "r.id <= %(upto)b"]
+    params |= {"of_status": list(statuses), "after": after, "upto": upto, "limit": limit}
+    return f"SELECT r.id FROM record r WHERE {' AND '.join(clauses)} ORDER BY r.id LIMIT %(limit)b", params
+
+
+def counted(selection: Any, upto: int | None = None) -> Composed:
+    """How many records fit, by kind and status, with the highest id and one of the newest ids as an example."""
+    clauses, params = _selected(selection)
+    if upto is not None:
+        clauses.append("r.id <= %(upto)b")
+        params["upto"] = upto
+    where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
+    return (
+        f"SELECT r.kind, r.status::text, count(*), max(r.id) FROM record r{where}"
+        " GROUP BY r.kind, r.status ORDER BY r.kind, r.status",
+        params,
+    )
+
+
+def _selected(selection: Any) -> tuple[list[str], dict[str, Any]]:
     clauses: list[str] = []
-    params: dict[str, Any] = {"limit": limit}
-    facets = kind.filters if kind else {}
-    inner: list[str] = []
+    params: dict[str, Any] = {}
+    of_specification: list[str] = []
+    of_error: list[str] = []
+    for name, value in _given(selection):
+        if name in _SPECIFICATION:
+            of_specification.append(_SPECIFICATION[name].format(name))
+            params[name] = [(v or "").lower() for v in value]
+        elif name in _ERROR:
+            of_error.append(_ERROR[name].format(name))
+            params[name] = value
+        else:
+            clauses.append(_RECORD[name].format(name))
+            params[name] = _plain(name, value)
+    if of_specification:
+        clauses.append(_by_specification(of_specification))
+    if of_error:
+        last = "a.record_id = r.id AND a.attempt_no = r.attempt_no AND a.outcome = 'error'"
+        clauses.append(f"EXISTS (SELECT FROM attempt a WHERE {' AND '.join([last, *of_error])})")
+    return clauses, params
+
+
+def _of_kind(query: Any, kind: Kind) -> tuple[list[str], dict[str, Any]]:
+    clauses = ["r.kind = %(of_kind)b"]
+    params: dict[str, Any] = {"of_kind": kind.name}
+    of_specification: list[str] = []
     for name, value in _given(query):
-        if name in facets:
-            inner.append(f"coalesce({facets[name]}, '') = ANY(%({name})b::text[])")
+        if name in kind.filters:
+            of_specification.append(f"coalesce({kind.filters[name]}, '') = ANY(%({name})b::text[])")
             params[name] = [(v or "").lower() for v in value]
         elif name == "keywords":
-            inner.append(f"keywords @> ANY(%({name})b::text[]::jsonb[])")
+            of_specification.append(f"keywords @> ANY(%({name})b::text[]::jsonb[])")
             params[name] = [searchable(v) for v in value]
         elif name in _RECORD:
             clauses.append(_RECORD[name].format(name))
-            params[name] = [str(v) for v in value] if name in ("owner_user", "creator_user") else _value(value)
+            params[name] = _plain(name, value)
         else:
             clauses.append(
                 "r.id IN (SELECT record_id FROM record_molecule"
                 f" WHERE molecule_id = ANY(%({name})b::bigint[]) AND role = %({name}_role)b)"
             )
             params |= {name: value, f"{name}_role": name.removesuffix("_id")}
-    if inner:
-        clauses.append(f"r.spec_id IN (SELECT id FROM specification WHERE {' AND '.join(inner)})")
-    if kind:
-        clauses.append("r.kind = %(of_kind)b")
-        params["of_kind"] = kind.name
-    return _select("SELECT r.id FROM record r", "r.id", clauses, params, query.cursor)
+    if of_specification:
+        clauses.append(_by_specification(of_specification))
+    return clauses, params
+
+
+def _by_specification(clauses: list[str]) -> str:
+    return f"r.spec_id IN (SELECT id FROM specification WHERE {' AND '.join(clauses)})"
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name in ("owner_user", "creator_user"):
+        return [str(v) for v in value]
+    return [tag.lower() for tag in value] if name == "compute_tag" else _value(value)
 
 
 def molecules(query: Any, limit: int) -> Composed:
@@ -121,6 +197,16 @@ def managers(query: Any, limit: int) -> Composed:
         clauses.append(_MANAGER[name].format(name))
         params[name] = _value(value)
     return _select("SELECT name FROM worker", "id", clauses, params, query.cursor)
+
+
+def operations(query: Any, limit: int) -> Composed:
+    """Ids of operations that fit, newest first."""
+    clauses: list[str] = []
+    params: dict[str, Any] = {"limit": limit}
+    for name, value in _given(query):
+        clauses.append(_OPERATION[name].format(name))
+        params[name] = _value(value)
+    return _select("SELECT id FROM operation", "id", clauses, params, query.cursor)
 
 
 def jobs(query: Any, limit: int) -> Composed:
@@ -163,7 +249,9 @@ def _select(select: str, key: str, clauses: list[str], params: dict[str, Any], c
 
 FRAGMENTS: Mapping[str, Mapping[str, str]] = {
     "record": _RECORD,
+    "selection": _SPECIFICATION | _ERROR,
     "molecule": _MOLECULE,
     "manager": _MANAGER,
+    "operation": _OPERATION,
     "job": _JOB,
 }

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from qchive.api.endpoint import Endpoint
-from qchive.server import about, adding, claiming, jobs, managers, molecules, moving, outputs, records, returning
+from qchive.server import (
+    about,
+    adding,
+    changing,
+    claiming,
+    jobs,
+    managers,
+    molecules,
+    operations,
+    outputs,
+    records,
+    returning,
+    timeline,
+)
 from qchive.server.bind import Handler
 
 ROOMS = {
     "about": (about,),
     "molecules": (molecules,),
-    "records": (records, adding, moving, outputs),
+    "records": (records, adding, changing, outputs, timeline),
+    "operations": (operations,),
     "managers": (managers,),
     "tasks": (claiming, returning),
     "jobs": (jobs,),

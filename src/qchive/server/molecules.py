@@ -9,7 +9,7 @@ import msgspec
 
 from qchive.api.endpoint import BulkGet, Projection
 from qchive.api.metadata import DeleteMetadata, InsertMetadata, UpdateMetadata
-from qchive.api.molecules import MoleculeModify, MoleculeQuery, UploadOptions
+from qchive.api.molecules import MoleculeModify, MoleculePurge, MoleculeQuery, UploadOptions
 from qchive.db import molecules as store
 from qchive.db import statements, where
 from qchive.db.pool import Connection
@@ -161,3 +161,23 @@ async def bulk_delete(ctx: Context, body: list[int]) -> DeleteMetadata:
         deleted_idx=[i for i, m in enumerate(body) if m in gone],
         errors=[(i, text) for i, m in enumerate(body) if m not in gone],
     )
+
+
+PURGED = 2000
+"""Molecules of one transaction."""
+
+
+async def purge(ctx: Context, body: MoleculePurge) -> int:
+    """Remove all molecules that no record refers to, or count them."""
+    after, count = 0, 0
+
+    async def work(conn: Connection) -> tuple[list[int], int]:
+        ids = await statements.column(conn, "molecules/unneeded", after=after, limit=PURGED)
+        return ids, len(ids if body.dry_run else await statements.column(conn, "molecules/delete", ids=ids))
+
+    while True:
+        ids, gone = await ctx.db.run(work)
+        count += gone
+        if len(ids) < PURGED:
+            return count
+        after = ids[-1]

@@ -1,158 +1,207 @@
-"""What people do to records: every action through one lock and one move (`status.py` holds the actions)."""
+"""Moving records: every action through one lock and one move (`status.py` holds the actions)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from qchive.api.metadata import DeleteMetadata, UpdateMetadata
-from qchive.api.records import RecordDelete, RecordModify, RecordRevert
+import msgspec
+
 from qchive.db import statements
 from qchive.db.pool import Connection
-from qchive.errors import InvalidBody
-from qchive.server.context import Context
-from qchive.status import ACTIONS, BY_REVERT, BY_TARGET, Action, Spread, Status
+from qchive.status import UNFINISHED, Action, Effect, Spread, Status
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be done to records, by whom and why."""
+
+    action: Action
+    tag: str | None = None
+    priority: int | None = None
+    comment: str | None = None
+    username: str | None = None
+    reason: str | None = None
+    operation_id: int | None = None
+    """The operation that this is a part of; None: one of its own."""
+    undone: int | None = None
+    """The operation to take back; then `action` is its inverse."""
+
+    @property
+    def queue(self) -> bool:
+        """Whether tag or priority are to change."""
+        return self.tag is not None or self.priority is not None
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether only what still has to be computed fits."""
+        return self.action.unfinished or self.queue
+
+    @property
+    def changes(self) -> dict[str, str | int]:
+        """What is new about the records beside their status."""
+        parts = {"compute_tag": self.tag, "compute_priority": self.priority, "comment": self.comment}
+        return {name: value for name, value in parts.items() if value is not None}
+
+
+class Moved(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a change."""
+
+    asked: Collection[int]
+    before: Mapping[int, Status]
+    """Status of those that exist, before."""
+    changed: frozenset[int]
+    """All that changed, relatives too."""
+    touched: Mapping[int, int | None] = {}
+    """Which operation had moved each of them last."""
+
+    @property
+    def fit(self) -> set[int]:
+        """Those asked for that changed."""
+        return set(self.changed.intersection(self.asked))
+
+    @property
+    def relatives(self) -> int:
+        """How many changed along with them."""
+        return len(self.changed.difference(self.asked))
+
+
+class Family(msgspec.Struct, frozen=True):
+    """Locked records: those asked for, and what an action on them reaches."""
+
+    before: dict[int, Status]
+    touched: dict[int, int | None]
+    start: set[int]
+    """Those asked for that the action applies to; it spreads from them alone."""
+    reached: set[int]
+
+
+async def change(conn: Connection, ids: Iterable[int], what: Change) -> Moved:
+    """Do it to all of them that fit, and to the relatives it reaches from those; one operation, a move for each."""
+    asked = set(ids)
+    family = await lock_family(conn, asked, what.action, unfinished=what.unfinished, undoing=what.undone is not None)
+    operation_id, changed = what.operation_id, frozenset(family.start)
+    if what.action.effect is not Effect.none:
+        operation_id, changed = await _move(conn, what, len(asked), family)
+    if what.comment:
+        await statements.execute(
+            conn,
+            "comments/add",
+            ids=list(changed & asked),
+            n=len(asked),
+            text=what.comment,
+            changes=_json(what.changes),
+            username=what.username,
+            reason=what.reason,
+            operation_id=operation_id,
+        )
+    return Moved(asked=asked, before=family.before, changed=changed, touched=family.touched)
+
+
+async def _move(conn: Connection, what: Change, n: int, family: Family) -> tuple[int, frozenset[int]]:
+    action, ids = what.action, list(family.reached)
+    ((operation_id, moved),) = await statements.tuples(
+        conn,
+        "records/move",
+        ids=ids,
+        asked=[i in family.start for i in ids],
+        n=n,
+        action=action.name,
+        effect=action.effect.value,
+        sources=[s.value for s in action.sources],
+        target=action.target and action.target.value,
+        also=[s.value for s in action.also],
+        also_target=next((s.value for s in action.also.values()), None),
+        unfinished=what.unfinished,
+        tag=what.tag,
+        priority=what.priority,
+        changes=_json(what.changes),
+        username=what.username,
+        reason=what.reason,
+        operation_id=what.operation_id,
+        undone=what.undone,
+    )
+    return operation_id, frozenset(moved or ())
+
+
+async def remove(conn: Connection, ids: Iterable[int], what: Change, *, children: bool) -> Moved:
+    """Remove records for good, with `children` also theirs that the action applies to; what is referred to stays."""
+    asked = set(ids)
+    family = await lock_family(conn, asked, what.action, children=children)
+    reached = [i for i in family.reached if family.before[i] in what.action.sources]
+    gone = await statements.column(
+        conn,
+        "records/delete",
+        ids=reached,
+        asked=[i in asked for i in reached],
+        n=len(asked),
+        action=what.action.name,
+        username=what.username,
+        reason=what.reason,
+        operation_id=what.operation_id,
+    )
+    return Moved(asked=asked, before=family.before, changed=frozenset(gone))
+
+
+async def lock_family(
+    conn: Connection,
+    ids: Collection[int],
+    action: Action,
+    *,
+    unfinished: bool = False,
+    undoing: bool = False,
+    children: bool = True,
+) -> Family:
+    """Lock records and all that the action reaches from those it applies to.
+
+    Everything that decides is locked in the order of the ids. Somebody may link a new child until the lock holds, so
+    look again until nothing new is found.
+    """
+    spread = action.spread if children and not undoing else Spread.none
+    sources = action.sources & UNFINISHED if unfinished and spread is not Spread.none else action.sources
+    before: dict[int, Status] = {}
+    touched: dict[int, int | None] = {}
+    wanted = set(await _relatives(conn, ids, action, spread))
+    while True:
+        for i, status, operation_id in await statements.tuples(conn, "records/lock_status", ids=list(wanted)):
+            before[i], touched[i] = Status(status), operation_id
+        start = {i for i in ids if i in before and before[i] in sources}
+        found = await _relatives(conn, start, action, spread)
+        if before.keys() >= found.keys():
+            return Family(before, touched, start, {i for i, reached in found.items() if reached})
+        wanted = found.keys() - before.keys()
+
+
+async def _relatives(conn: Connection, ids: Collection[int], action: Action, spread: Spread) -> dict[int, bool]:
+    """Everybody who decides about what an action reaches, and whether it reaches them."""
+    if spread is Spread.none or not ids:
+        return dict.fromkeys(ids, True)
+    spares = action.sources if spread is Spread.family else ()
+    found: dict[int, bool] = {}
+    for i, reached in await statements.tuples(
+        conn,
+        "records/relatives",
+        ids=list(ids),
+        up=spread in (Spread.parents, Spread.family),
+        down=spread in (Spread.children, Spread.family),
+        spares=[s.value for s in spares],
+    ):
+        found[i] = reached or found.get(i, False)
+    return found
+
+
+def _json(value: Mapping[str, str | int]) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def why_not(record_id: int, before: Mapping[int, Status], action: Action) -> str:
+    """Why a record was left as it is."""
+    if record_id not in before:
+        return f"Record {record_id} does not exist"
+    return f"Record {record_id} is {before[record_id].value}, so {action.name} does not apply"
+
+
+def still_referenced(ids: Sequence[int], moved: Moved) -> list[tuple[int, str]]:
+    """Positions of those that could not be removed. An id that does not exist is as good as removed."""
+    return [(n, STILL_REFERENCED) for n, i in enumerate(ids) if i in moved.before and i not in moved.changed]
+
 
 STILL_REFERENCED = "Integrity Error - may still be referenced"
-
-
-async def modify(ctx: Context, body: RecordModify) -> UpdateMetadata:
-    """New status, tag, priority or comment. A record counts as changed only if all of it applies; if one part cannot,
-    none is applied to that record."""
-    action = _action(body)
-    tag, priority = body.queue_tag, body.queue_priority
-    if action is None and tag is None and priority is None and not body.comment:
-        raise InvalidBody("Nothing to change: give a status, a compute_tag, a compute_priority or a comment")
-
-    async def work(conn: Connection) -> UpdateMetadata:
-        ids = body.record_ids
-        status = await _lock(conn, ids)
-        fit = {i for i in ids if i in status and (action is None or status[i] in action.sources)}
-        moved: set[int] = set(fit)
-        if tag is not None or priority is not None:
-            level = None if priority is None else int(priority)
-            fit &= set(await statements.column(conn, "records/queue", ids=list(fit), tag=tag, priority=level))
-            moved &= fit
-        if action is not None:
-            moved = await move(conn, action, {i: status[i] for i in fit}, ctx.caller.username)
-        if body.comment:
-            await statements.execute(
-                conn, "comments/add", ids=list(fit), username=ctx.caller.username, text=body.comment
-            )
-        return _updated(ids, fit, moved, status, action)
-
-    return await ctx.db.run(work)
-
-
-def _action(body: RecordModify) -> Action | None:
-    if body.status is None:
-        return None
-    if body.status not in BY_TARGET:
-        allowed = ", ".join(s.value for s in BY_TARGET)
-        raise InvalidBody(f"Records cannot be set to {body.status.value}: use one of {allowed}")
-    return BY_TARGET[body.status]
-
-
-async def revert(ctx: Context, body: RecordRevert) -> UpdateMetadata:
-    """Take a cancellation, invalidation or deletion back."""
-    if body.revert_status not in BY_REVERT:
-        allowed = ", ".join(s.value for s in BY_REVERT)
-        raise InvalidBody(f"{body.revert_status.value} cannot be reverted: use one of {allowed}")
-    action = BY_REVERT[body.revert_status]
-
-    async def work(conn: Connection) -> UpdateMetadata:
-        status = await _lock(conn, body.record_ids)
-        moved = await move(conn, action, status, ctx.caller.username)
-        return _updated(body.record_ids, moved, moved, status, action)
-
-    return await ctx.db.run(work)
-
-
-async def delete(ctx: Context, record_id: int) -> DeleteMetadata:
-    """Soft-delete one record and its children."""
-    return await bulk_delete(ctx, RecordDelete(record_ids=[record_id], soft_delete=True, delete_children=True))
-
-
-async def bulk_delete(ctx: Context, body: RecordDelete) -> DeleteMetadata:
-    """Mark records as deleted, or remove them for good."""
-    ids = body.record_ids
-
-    async def soft(conn: Connection) -> DeleteMetadata:
-        action = ACTIONS["delete" if body.delete_children else "delete_alone"]
-        status = await _lock(conn, ids)
-        moved = await move(conn, action, status, ctx.caller.username)
-        done = _updated(ids, moved, moved, status, action)
-        return DeleteMetadata(
-            errors=done.errors, deleted_idx=done.updated_idx, n_children_deleted=done.n_children_updated
-        )
-
-    async def hard(conn: Connection) -> DeleteMetadata:
-        return await _remove(conn, ctx, ids, children=body.delete_children)
-
-    return await ctx.db.run(soft if body.soft_delete else hard)
-
-
-async def move(conn: Connection, action: Action, locked: Mapping[int, Status], username: str | None) -> set[int]:
-    """Move locked records, and the relatives that the action reaches from those it changes; all that moved."""
-    start = [i for i, status in locked.items() if status in action.sources]
-    reached = await _lock_relatives(conn, start, action.spread)
-    return set(
-        await statements.column(
-            conn,
-            "records/move",
-            ids=list(reached),
-            action=action.name,
-            sources=[s.value for s in action.sources],
-            target=action.target and action.target.value,
-            keeps=action.keeps,
-            username=username,
-        )
-    )
-
-
-async def _lock(conn: Connection, ids: Sequence[int]) -> dict[int, Status]:
-    return {i: Status(s) for i, s in await statements.tuples(conn, "records/lock_status", ids=list(set(ids)))}
-
-
-async def _lock_relatives(conn: Connection, ids: Sequence[int], spread: Spread) -> set[int]:
-    """Lock all that an action reaches. Somebody may link a new child until the lock holds, so look again until the
-    family no longer grows."""
-    reached = set(ids)
-    if spread is Spread.none or not reached:
-        return reached
-    up, down = spread in (Spread.parents, Spread.family), spread in (Spread.children, Spread.family)
-    while True:
-        family = set(await statements.column(conn, "records/relatives", ids=list(reached), up=up, down=down))
-        if family <= reached:
-            return reached
-        reached |= family
-        await _lock(conn, list(reached))
-
-
-def _updated(
-    ids: Sequence[int], changed: set[int], moved: set[int], status: dict[int, Status], action: Action | None
-) -> UpdateMetadata:
-    return UpdateMetadata(
-        updated_idx=[n for n, i in enumerate(ids) if i in changed],
-        errors=[(n, _why_not(i, status, action)) for n, i in enumerate(ids) if i not in changed],
-        n_children_updated=len(moved - set(ids)),
-    )
-
-
-def _why_not(record_id: int, status: dict[int, Status], action: Action | None) -> str:
-    if record_id not in status:
-        return f"Record {record_id} does not exist"
-    now = status[record_id].value
-    return f"Record {record_id} is {now}, so {action.name if action else 'modify'} does not apply"
-
-
-async def _remove(conn: Connection, ctx: Context, ids: Sequence[int], *, children: bool) -> DeleteMetadata:
-    status = await _lock(conn, ids)
-    family = await _lock_relatives(conn, list(status), Spread.children if children else Spread.none)
-    gone = set(await statements.column(conn, "records/delete", ids=list(family), username=ctx.caller.username))
-    # An id that does not exist is as good as deleted: existing clients expect success.
-    done = gone | {i for i in ids if i not in status}
-    return DeleteMetadata(
-        deleted_idx=[n for n, i in enumerate(ids) if i in done],
-        errors=[(n, STILL_REFERENCED) for n, i in enumerate(ids) if i not in done],
-        n_children_deleted=len(gone - set(ids)),
-    )

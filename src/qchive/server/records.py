@@ -286,6 +286,12 @@ async def waiting_reason(ctx: Context, record_id: int) -> api.WaitingReason:
     return await ctx.db.read(work)
 
 
+async def count(ctx: Context, body: api.Selection) -> list[api.StatusCount]:
+    """How many records fit, by kind and status."""
+    rows = await ctx.db.read(lambda conn: statements.composed_tuples(conn, *where.counted(body)))
+    return [api.StatusCount(record_type=k, status=RecordStatusEnum(s), count=n) for k, s, n, _ in rows]
+
+
 async def counts(ctx: Context) -> api.Counts:
     """How many records there are, by kind and status, and what those that wait need."""
 

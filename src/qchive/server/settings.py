@@ -43,6 +43,8 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A manager silent for this many heartbeats is gone; what it ran waits again."""
     max_losses: int = 5
     """After this many lost attempts in a row a record becomes an error that a person should look at."""
+    operation_at_once: int = 5000
+    """An action on more records than this, chosen by a filter, is done by a job in the background."""
     internal_job_keep: int = 0
     """Seconds that internal jobs are kept after their end; 0: for ever."""
     max_body: int = 256 << 20

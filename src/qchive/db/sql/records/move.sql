@@ -1,36 +1,81 @@
--- The one statement that people's actions move records with: those locked that are in a status the action starts from.
--- `target` null takes the status on top of the stack; a running record is remembered as waiting, and its attempt ends.
-WITH operation AS (
-    INSERT INTO operation (username, action) VALUES (%(username)b, %(action)b) RETURNING id
+-- The one statement that people's actions move records with: those of the locked ones that are in a status to start from.
+-- Records asked for start from `sources`, relatives also from `also`, which have their own target. No target: the status on
+-- top of the stack (`pop`), or the one they have (`keep`). A running record is remembered as waiting, and its attempt ends.
+-- With `undone`, records that this operation moved last, and that stand where it left them, go back; what it replaced returns.
+WITH given AS MATERIALIZED (
+    SELECT id, asked FROM unnest(%(ids)b::bigint[], %(asked)b::boolean[]) AS t (id, asked)
+), undone AS MATERIALIZED (
+    SELECT record_id, source, target, tag, priority, worker_id FROM move
+    WHERE operation_id = %(undone)b::bigint AND record_id = ANY(%(ids)b::bigint[])
 ), old AS MATERIALIZED (
     SELECT
-        id, status, attempt_no, worker_id, claimed_at,
-        coalesce(%(target)b::text::record_status, stack[cardinality(stack)]) AS target,
+        r.id, r.status, r.stack, r.attempt_no, r.worker_id, r.claimed_at, given.asked, undone.worker_id AS worker_again,
         CASE
-            WHEN %(keeps)b THEN stack || CASE WHEN status = 'running' THEN 'waiting'::record_status ELSE status END
-            WHEN %(target)b::text IS NULL THEN stack[:cardinality(stack) - 1]
-            ELSE '{}'
-        END AS stack
-    FROM record
-    WHERE id = ANY(%(ids)b::bigint[]) AND status = ANY(%(sources)b::text[]::record_status[])
-        AND (%(target)b::text IS NOT NULL OR cardinality(stack) > 0)
+            WHEN %(effect)b = 'pop' THEN r.stack[cardinality(r.stack)]
+            WHEN %(effect)b = 'keep' THEN r.status
+            WHEN r.status = ANY(%(also)b::text[]::record_status[]) THEN %(also_target)b::text::record_status
+            ELSE coalesce(%(target)b::text::record_status, undone.source)
+        END AS target,
+        CASE WHEN r.tag <> coalesce(undone.tag, %(tag)b::text) AND (given.asked OR undone.tag IS NOT NULL) THEN r.tag END AS tag,
+        CASE
+            WHEN r.priority <> coalesce(undone.priority, %(priority)b::smallint)
+                AND (given.asked OR undone.priority IS NOT NULL) THEN r.priority
+        END AS priority,
+        coalesce(undone.tag, %(tag)b::text) AS new_tag, coalesce(undone.priority, %(priority)b::smallint) AS new_priority
+    FROM given
+    JOIN record r USING (id)
+    LEFT JOIN undone ON undone.record_id = r.id
+    WHERE (
+            r.status = ANY(%(sources)b::text[]::record_status[])
+            OR NOT given.asked AND r.status = ANY(%(also)b::text[]::record_status[])
+        )
+        AND (%(effect)b <> 'pop' OR cardinality(r.stack) > 0)
+        AND (NOT given.asked OR NOT %(unfinished)b OR coalesce(r.stack[1], r.status) IN ('waiting', 'running', 'error'))
+        AND (%(undone)b::bigint IS NULL OR r.operation_id = %(undone)b::bigint AND r.status = undone.target)
+), operation AS (
+    INSERT INTO operation (username, action, effect, reason, changes, undoes, changed, relatives, refused)
+    SELECT
+        %(username)b, %(action)b, %(effect)b, %(reason)b, %(changes)b::text::jsonb, %(undone)b::bigint,
+        count(*) FILTER (WHERE asked), count(*) FILTER (WHERE NOT asked),
+        %(n)b - count(*) FILTER (WHERE asked)
+    FROM old
+    HAVING %(operation_id)b::bigint IS NULL
+    RETURNING id
+), run AS MATERIALIZED (
+    SELECT coalesce(%(operation_id)b::bigint, (SELECT id FROM operation)) AS id
 ), moved AS (
     UPDATE record r SET
         status = old.target,
-        stack = old.stack,
-        worker_id = CASE WHEN old.status IN ('waiting', 'running') OR old.target = 'waiting' THEN NULL ELSE r.worker_id END,
-        claimed_at = NULL,
-        losses = CASE WHEN old.target = 'waiting' THEN 0 ELSE r.losses END,
-        modified_on = now()
-    FROM old
+        stack = CASE %(effect)b
+            WHEN 'push' THEN old.stack || CASE WHEN old.status = 'running' THEN 'waiting'::record_status ELSE old.status END
+            WHEN 'pop' THEN old.stack[:cardinality(old.stack) - 1]
+            WHEN 'clear' THEN '{}'
+            ELSE old.stack
+        END,
+        tag = CASE WHEN old.tag IS NULL THEN r.tag ELSE old.new_tag END,
+        priority = CASE WHEN old.priority IS NULL THEN r.priority ELSE old.new_priority END,
+        worker_id = CASE
+            WHEN %(effect)b = 'keep' THEN r.worker_id
+            WHEN old.worker_again IS NOT NULL THEN old.worker_again
+            WHEN old.status IN ('waiting', 'running') OR old.target = 'waiting' THEN NULL
+            ELSE r.worker_id
+        END,
+        claimed_at = CASE WHEN %(effect)b = 'keep' THEN r.claimed_at END,
+        losses = CASE WHEN old.target = 'waiting' AND old.status <> 'waiting' THEN 0 ELSE r.losses END,
+        modified_on = CASE WHEN %(effect)b = 'keep' THEN r.modified_on ELSE now() END,
+        operation_id = run.id
+    FROM old, run
     WHERE r.id = old.id
     RETURNING r.id
 ), stopped AS (
     INSERT INTO attempt (record_id, attempt_no, outcome, worker_id, started_on)
-    SELECT id, attempt_no, 'stopped', worker_id, claimed_at FROM old WHERE status = 'running'
+    SELECT id, attempt_no, 'stopped', worker_id, claimed_at FROM old WHERE status = 'running' AND %(effect)b <> 'keep'
     ON CONFLICT (record_id, attempt_no) DO NOTHING
 ), audited AS (
-    INSERT INTO move (operation_id, record_id, source, target)
-    SELECT operation.id, old.id, old.status, old.target FROM old, operation
+    INSERT INTO move (operation_id, record_id, source, target, tag, priority, worker_id)
+    SELECT
+        run.id, old.id, old.status, old.target, old.tag, old.priority,
+        CASE WHEN %(effect)b = 'clear' THEN old.worker_id END
+    FROM old, run
 )
-SELECT id FROM moved
+SELECT run.id, (SELECT array_agg(id) FROM moved) FROM run

@@ -10,6 +10,7 @@ import msgspec
 from qchive.db import statements
 from qchive.db.pool import Connection, Database
 from qchive.server import jobs
+from qchive.server.running import RUN, Progress, run_batch
 from qchive.server.settings import Settings
 from qchive.server.upkeep.jobs.run import Run
 
@@ -25,7 +26,22 @@ async def delete_old_internal_jobs(run: Run) -> int:
     return await run.db.run(lambda conn: statements.execute(conn, "jobs/delete_old", keep=keep))
 
 
-FUNCTIONS: Mapping[str, Function] = {"internal_jobs.delete_old_internal_jobs": delete_old_internal_jobs}
+async def run_operation(run: Run) -> dict[str, int]:
+    """Do the rest of a long operation, batch by batch; how many records changed by all of it."""
+
+    async def batch(conn: Connection) -> Progress:
+        await run.hold(conn)
+        return await run_batch(conn, run.kwargs["operation_id"])
+
+    while not (at := await run.db.run(batch)).done:
+        await run.progress(at.percent, f"{at.changed} of {at.expected} records")
+    return {"changed": at.changed}
+
+
+FUNCTIONS: Mapping[str, Function] = {
+    "internal_jobs.delete_old_internal_jobs": delete_old_internal_jobs,
+    RUN: run_operation,
+}
 """Every function, by the name that jobs have it under."""
 
 

@@ -1,0 +1,5 @@
+-- What operations did to a record, oldest first; also to one that has been removed.
+SELECT m.time, m.operation_id, o.username, o.action, o.reason, m.source::text, m.target::text, m.tag, m.priority
+FROM move m JOIN operation o ON o.id = m.operation_id
+WHERE m.record_id = %(id)b
+ORDER BY m.time, m.operation_id

@@ -1,0 +1,2 @@
+-- When a record was made.
+SELECT created_on FROM record WHERE id = %(id)b
