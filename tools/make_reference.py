@@ -46,6 +46,13 @@ def server_settings() -> str:
     return fields(Settings)
 
 
+def auto_reset() -> str:
+    """How often failed records run again by themselves."""
+    from qchive.server.settings import AutoReset
+
+    return fields(AutoReset)
+
+
 def worker_settings() -> str:
     """What can be set about a worker."""
     from qchive.worker.settings import WorkerSettings
@@ -183,6 +190,46 @@ def judging() -> str:
     return table(("a result arrives from", "it succeeded", "it failed"), rows)
 
 
+def error_classes() -> str:
+    """What kinds of failures there are, and the error types that always are of one."""
+    from qchive.diagnosis import BY_TYPE, MEANING
+
+    types = {
+        c: {t for rule in BY_TYPE if rule.error_class is c and not rule.pattern for t in rule.types} for c in MEANING
+    }
+    rows = (
+        (code(c.value), means, what, ", ".join(map(code, sorted(types[c])))) for c, (means, what) in MEANING.items()
+    )
+    return table(("class", "meaning", "what to do", "error types that always are"), rows)
+
+
+def automatic() -> str:
+    """What becomes of records that fail again and again, as the code that decides says it."""
+    from qchive.diagnosis import classify
+    from qchive.server.retrying import Failed, again
+    from qchive.server.settings import AutoReset
+
+    sequences = (
+        ("unknown_error", "execution_error", "unknown_error"),
+        ("random_error", "unknown_error", "random_error"),
+        ("ManagerLost", "KilledWorker"),
+        ("resource_error", "unknown_error", "resource_error"),
+        ("random_error", "convergence_error"),
+        ("input_error",),
+        ("internal_fractal_error",),
+    )
+
+    def after(types: tuple[str, ...]) -> str:
+        reason = again([Failed(name, classify(name, "")) for name in types], AutoReset(enabled=True))
+        return "stays in error" if reason is None else f"waits ({reason})"
+
+    rows = (
+        (", ".join(map(code, types)), "; ".join(after(types[: n + 1]) for n in range(len(types))))
+        for types in sequences
+    )
+    return table(("it fails with", "and after each"), rows)
+
+
 # --- what can be asked, and what can go wrong ---------------------------------------------------------------------
 
 
@@ -295,9 +342,12 @@ def record() -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "actions": actions,
+    "auto-reset": auto_reset,
+    "automatic": automatic,
     "client": client,
     "commands": commands,
     "endpoints": endpoints,
+    "error-classes": error_classes,
     "errors": errors,
     "events": events,
     "internal-job": internal_job,

@@ -76,9 +76,10 @@ class ActionCalls(Session):
         return self._modify(record_ids, comment=comment)
 
     def get_waiting_reason(self, record_id: int) -> dict[str, Any]:
-        """Why a record waits: `reason`, and under `details` what each active manager says to it."""
+        """Why a record waits: `reason`, under `details` what each active manager says to it, `hint` what to do."""
         answer = self.connection.ask(records.WAITING_REASON, record_id=int(record_id))
-        return {k: v for k, v in (("reason", answer.reason), ("details", answer.details)) if v is not None}
+        parts = {name: getattr(answer, name) for name in answer.__struct_fields__}
+        return {name: value for name, value in parts.items() if value is not None}
 
     def _move(self, name: str, record_ids: Ids) -> UpdateMetadata:
         action = ACTIONS[name]

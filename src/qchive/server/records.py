@@ -263,27 +263,34 @@ async def waiting_reason(ctx: Context, record_id: int) -> api.WaitingReason:
         found = await statements.tuples(conn, "records/waiting", id=record_id)
         if not found:
             return api.WaitingReason(reason="Record does not exist")
-        status, tag, programs, versions = found[0]
-        if programs is None:
+        kind, status, tag, programs, versions = found[0]
+        if kind in ctx.kinds and ctx.kinds[kind].is_service:
             return api.WaitingReason(reason="Record is a service")
-        if status != "waiting":
+        if status != RecordStatusEnum.waiting.value:
             return api.WaitingReason(reason="Record is not waiting")
-        managers = await statements.tuples(conn, "managers/active")
-        if not managers:
-            return api.WaitingReason(reason="No active managers")
-        need = matching.Need(frozenset(programs), versions, tag)
-        strict = ctx.settings.strict_compute_tags
-        details = {
-            name: matching.objection(need, matching.Offer(offered, tags), strict=strict)
-            for name, tags, offered in managers
+        if programs is None:
+            return api.WaitingReason(reason="Missing task? This is a developer error")
+        offers = {
+            name: matching.Offer(offered, tags)
+            for name, tags, offered in await statements.tuples(conn, "managers/active")
         }
-        fits = any(text is None for text in details.values())
-        return api.WaitingReason(
-            reason="Waiting for a free manager" if fits else "No manager matches programs & tags",
-            details={name: text or "Manager is busy" for name, text in details.items()},
-        )
+        need = matching.Need(frozenset(programs), versions, tag)
+        return _why_waiting(need, offers, strict=ctx.settings.strict_compute_tags)
 
     return await ctx.db.read(work)
+
+
+def _why_waiting(need: matching.Need, offers: Mapping[str, matching.Offer], *, strict: bool) -> api.WaitingReason:
+    if not offers:
+        return api.WaitingReason(reason="No active managers", hint="Start one: `qchive worker`")
+    hint = matching.advice(need, list(offers.values()), strict=strict)
+    return api.WaitingReason(
+        reason="No manager matches programs & tags" if hint else "Waiting for a free manager",
+        details={
+            name: matching.objection(need, offer, strict=strict) or "Manager is busy" for name, offer in offers.items()
+        },
+        hint=hint,
+    )
 
 
 async def count(ctx: Context, body: api.Selection) -> list[api.StatusCount]:

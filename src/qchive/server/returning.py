@@ -20,6 +20,8 @@ from qchive.kinds.result import ComputeError, FailedOperation, failure
 from qchive.server import storing
 from qchive.server.context import Context
 from qchive.server.judging import Standing, Verdict, judge
+from qchive.server.resetting import reset_failed
+from qchive.server.settings import AutoReset
 from qchive.status import Status
 from qchive.wire import decompress_bytes
 
@@ -128,7 +130,7 @@ async def _take(ctx: Context, name: str, given: Sequence[Returned]) -> TaskRetur
         known = await statements.tuples(conn, "managers/contact", name=name)
         if not known:
             raise ManagerRefused(f"Manager {name} does not exist")
-        return await _store(conn, known[0][0], given)
+        return await _store(conn, known[0][0], given, ctx.settings.auto_reset)
 
     return await ctx.db.run(work)
 
@@ -149,7 +151,9 @@ def _merged(answers: Sequence[TaskReturnMetadata]) -> TaskReturnMetadata:
     )
 
 
-async def _store(conn: Connection, worker_id: int, given: Sequence[Returned]) -> TaskReturnMetadata:
+async def _store(
+    conn: Connection, worker_id: int, given: Sequence[Returned], auto_reset: AutoReset
+) -> TaskReturnMetadata:
     locked = await statements.rows(conn, "records/lock", Locked, ids=[one.record_id for one in given])
     records = {r.id: r for r in locked}
     ended = await _ended(conn, given)
@@ -169,6 +173,8 @@ async def _store(conn: Connection, worker_id: int, given: Sequence[Returned]) ->
             finished.append(storing.Finished(record.id, one.attempt_no, record.owner, one.ready))
             record.status = (Status.complete if one.success else Status.error).value
     await storing.store(conn, worker_id, finished)
+    failed = [one.record_id for one in finished if isinstance(one.returned, storing.Failure)]
+    await reset_failed(conn, failed, auto_reset)
     failures = sum(not one.success for one in given if one.task_id in accepted)
     await statements.execute(
         conn,
