@@ -91,7 +91,7 @@ def hydrogen() -> Molecule:
 
 
 def family(client: PortalClient, manager: Manager, tag: str) -> list[tuple[str, int]]:
-    """Waiting, running, complete and failed records of both types: type and id."""
+    """Records of both types in every state: type and id."""
     keep = SinglepointProtocols(wavefunction="all", native_files="all")
     spec = QCSpecification(program="psi4", driver="deferred", method="hf", basis="sto-3g")
 
@@ -106,7 +106,9 @@ def family(client: PortalClient, manager: Manager, tag: str) -> list[tuple[str, 
     work(manager, tag, fail=True)
     made += [add(kind) for kind in RECORDS]
     manager.claim(PROGRAMS, [tag], 50)
-    return made + [add(kind) for kind in RECORDS]
+    kind, record_id = add("singlepoint")
+    client.cancel_records(record_id)
+    return [*made, *(add(kind) for kind in RECORDS), (kind, record_id)]
 
 
 def addresses(client: PortalClient, manager: Manager, tag: str) -> Iterator[str]:
@@ -118,7 +120,7 @@ def addresses(client: PortalClient, manager: Manager, tag: str) -> Iterator[str]
             continue
         if "{record_id}" not in path:
             molecule_id = client.get_records(records[0][1]).molecule_id
-            yield path.format(molecule_id=molecule_id, name=manager.name, job_id=1)
+            yield path.format(molecule_id=molecule_id, name=manager.name, job_id=1, operation_id=1)
             continue
         for kind, record_id in records:
             if row.kind is None or row.kind.name == kind:
