@@ -125,10 +125,13 @@ def _unforeseen(task_id: int) -> Returned:
 
 async def _take(ctx: Context, name: str, given: Sequence[Returned]) -> TaskReturnMetadata:
     async def work(conn: Connection) -> TaskReturnMetadata:
-        known = await statements.tuples(conn, "managers/contact", name=name)
+        contact = statements.later(conn, "managers/contact", name=name)
+        lock = statements.later(conn, "records/lock", ids=[one.record_id for one in given])
+        ended = await _ended(conn, given)
+        known = contact.tuples()
         if not known:
             raise ManagerRefused(f"Manager {name} does not exist")
-        return await _store(conn, known[0][0], given)
+        return await _store(conn, known[0][0], given, {r.id: r for r in lock.rows(Locked)}, ended)
 
     return await ctx.db.run(work)
 
@@ -149,10 +152,13 @@ def _merged(answers: Sequence[TaskReturnMetadata]) -> TaskReturnMetadata:
     )
 
 
-async def _store(conn: Connection, worker_id: int, given: Sequence[Returned]) -> TaskReturnMetadata:
-    locked = await statements.rows(conn, "records/lock", Locked, ids=[one.record_id for one in given])
-    records = {r.id: r for r in locked}
-    ended = await _ended(conn, given)
+async def _store(
+    conn: Connection,
+    worker_id: int,
+    given: Sequence[Returned],
+    records: Mapping[int, Locked],
+    ended: Mapping[int, tuple[str, int | None]],
+) -> TaskReturnMetadata:
     accepted: list[int] = []
     rejected: list[tuple[int, str]] = []
     finished: list[storing.Finished] = []
@@ -170,7 +176,7 @@ async def _store(conn: Connection, worker_id: int, given: Sequence[Returned]) ->
             record.status = (Status.complete if one.success else Status.error).value
     await storing.store(conn, worker_id, finished)
     failures = sum(not one.success for one in given if one.task_id in accepted)
-    await statements.execute(
+    statements.later(
         conn,
         "managers/count",
         id=worker_id,
