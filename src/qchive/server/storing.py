@@ -150,7 +150,7 @@ async def store(conn: Connection, worker_id: int, finished: Sequence[Finished]) 
     ]
     molecule_ids = await _molecule_ids(conn, written)
     spec_ids = await specifications.ensure(conn, [w.step.specification for w in written if w.step])
-    await statements.execute(
+    statements.later(
         conn,
         "records/finish",
         worker_id=worker_id,
