@@ -41,6 +41,8 @@ INSERT INTO record (kind, spec_id, identity, status, stack) VALUES ('singlepoint
 INSERT INTO operation (username, action) VALUES (NULL, 'cancel');
 INSERT INTO move (operation_id, record_id, source, target) VALUES (1, 1, 'waiting', 'cancelled');
 INSERT INTO attempt (record_id, attempt_no, outcome) VALUES (1, 1, 'lost');
+INSERT INTO attempt (record_id, attempt_no, outcome, error_type) VALUES (1, 2, 'error', 'a'), (1, 3, 'error', 'a');
+INSERT INTO attempt (record_id, attempt_no, outcome, error_type, error_message) VALUES (1, 4, 'error', 'a', 'b');
 INSERT INTO comment (record_id, text) VALUES (1, 'seen');
 """
 
@@ -73,7 +75,11 @@ def test_an_older_database_becomes_like_a_new_one_and_keeps_what_it_holds(databa
                 " FROM record r JOIN move m ON m.record_id = r.id JOIN operation o ON o.id = m.operation_id"
                 " JOIN comment c ON c.record_id = r.id"
             ).fetchall()
+            told = conn.execute("SELECT outcome, error_class, fingerprint FROM attempt ORDER BY attempt_no").fetchall()
         assert held == [("cancelled", "waiting", "cancelled", True, "cancel", "seen")]
+        assert told[0] == ("lost", None, None)
+        assert told[1] == told[2] != told[3]
+        assert {(one[1], len(one[2])) for one in told[1:]} == {("unknown", 12)}
         assert migrate(older) == VERSION, "a second time changes nothing"
 
 

@@ -1,6 +1,9 @@
 -- Operations and what they moved, errors that are told apart, internal jobs.
 ALTER TABLE record ADD COLUMN operation_id bigint;
 ALTER TABLE attempt ADD COLUMN error_class text, ADD COLUMN fingerprint text;
+-- What failed before is of no known class, and the same only where it says the same.
+UPDATE attempt SET error_class = 'unknown', fingerprint = left(md5(concat(error_type, chr(10), error_message)), 12)
+WHERE outcome = 'error';
 ALTER TABLE comment ADD COLUMN operation_id bigint;
 
 ALTER TABLE operation

@@ -2,7 +2,7 @@
 SELECT a.record_id, coalesce(a.error_type, %(lost_type)b), coalesce(a.error_class, %(lost_class)b)
 FROM attempt a
 LEFT JOIN LATERAL (
-    SELECT max(o.time) AS time FROM move m JOIN operation o ON o.id = m.operation_id
+    SELECT max(m.time) AS time FROM move m JOIN operation o ON o.id = m.operation_id
     WHERE m.record_id = a.record_id AND o.action = 'reset'
 ) AS renewed ON true
 WHERE a.record_id = ANY(%(ids)b::bigint[]) AND a.outcome IN ('error', 'lost')
