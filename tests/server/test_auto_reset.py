@@ -103,6 +103,17 @@ def test_a_manual_reset_renews_the_budget(serve: Serve) -> None:
         assert fail(manager, "foo", "foo") == ["waiting", "error"]
 
 
+def test_a_reset_by_filter_renews_it_too(serve: Serve) -> None:
+    with serve(unknown_error=0) as (api, _):
+        (record_id,) = add(api)
+        manager = Manager(api)
+        for _ in range(2):
+            assert fail(manager, "foo") == ["error"]
+            seen = api.post("operations/preview", {"action": "reset", "filter": {"record_id": [record_id]}})
+            assert api.post("operations", {"token": seen["token"]})["changed"] == 1
+        assert fail(manager, "random_error") == ["waiting"]
+
+
 def test_other_things_people_do_renew_nothing(serve: Serve) -> None:
     with serve(unknown_error=1) as (api, _):
         (record_id,) = add(api)
