@@ -14,7 +14,7 @@ from qchive.cli.filtering import Filter
 from qchive.cli.options import Options, expanded
 from qchive.cli.printing import AsJson
 from qchive.cli.telling import NoWait, Outcome
-from qchive.status import ACTIONS, Action, PriorityEnum
+from qchive.status import ACTIONS, Action, Effect, PriorityEnum
 
 if TYPE_CHECKING:
     from qchive.client.portal import PortalClient
@@ -113,7 +113,7 @@ def act(action: Action, doing: Doing, filter: Filter, **changes: Any) -> None:
         if doing.dry_run:
             telling.preview(preview, doing.as_json)
             raise typer.Exit
-        if not doing.ids or action.name == "purge":
+        if not doing.ids or action.effect is Effect.remove:
             if not (doing.yes and doing.as_json):
                 printing.tell(str(preview))
             if preview.count:
@@ -149,9 +149,9 @@ def _find_refused(client: PortalClient, action: Action, ids: list[int], outcome:
             outcome.refuse(record_id, "does not exist")
         elif record.status not in action.sources:
             outcome.refuse(record_id, f"is {record.status.value}, so {action.name} does not apply")
-        elif action.name == "purge":
+        elif action.effect is Effect.remove:
             outcome.refuse(record_id, "is still referred to")
-        elif action.name != "comment":  # which moves nothing
+        elif action.effect is not Effect.none:  # which moves nothing
             outcome.refuse(record_id, f"is {record.status.value}, and {action.name} changes nothing about it")
 
 

@@ -8,7 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from qchive.cli.options import Options
+from qchive.diagnosis import ErrorClass
 from qchive.status import RecordStatusEnum
+
+PANEL = "Which records"
+"""Under which heading help shows the options."""
 
 
 def moment(text: str) -> datetime:
@@ -32,7 +36,7 @@ def _kind(text: str) -> str:
 
 
 def _option(name: str, said: str, **more: Any) -> Any:
-    return typer.Option(name, help=said, show_default=False, rich_help_panel="Which records", **more)
+    return typer.Option(name, help=said, show_default=False, rich_help_panel=PANEL, **more)
 
 
 def _time(name: str, said: str) -> Any:
@@ -61,10 +65,14 @@ class Filter(Options, frozen=True, kw_only=True):
     )
     creator_user: Annotated[Texts, _option("--creator", "Who added it.")] = None
     owner_user: Annotated[Texts, _option("--owner", "Whom it belongs to.")] = None
-    error_class: Annotated[Texts, _option("--error-class", "Of the last attempt: convergence, memory …")] = None
+    error_class: Annotated[
+        list[ErrorClass] | None, _option("--error-class", "What kind of trouble its last attempt ended with.")
+    ] = None
     error_type: Annotated[Texts, _option("--error-type", "Of the last attempt: convergence_error …")] = None
     error_text: Annotated[Texts, _option("--error-text", "Part of the last attempt's error message.")] = None
-    fingerprint: Annotated[Texts, _option("--fingerprint", "The same for errors of the same sort.")] = None
+    fingerprint: Annotated[
+        Texts, _option("--fingerprint", "Of the last attempt's error, as `qchive errors` shows it.")
+    ] = None
     created_after: Annotated[Time, _time("--created-after", "As 2026-01-31 or 2026-01-31T12:00.")] = None
     created_before: Annotated[Time, _time("--created-before", "As --created-after.")] = None
     modified_after: Annotated[Time, _time("--modified-after", "When its status last changed.")] = None

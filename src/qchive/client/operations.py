@@ -9,6 +9,7 @@ from typing import Any
 
 from qchive.api import operations as api
 from qchive.api.endpoint import Endpoint
+from qchive.api.operations import Left, Move
 from qchive.api.records import Selection
 from qchive.client import tables
 from qchive.client.actions import new_queue
@@ -24,7 +25,12 @@ _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.1, 2.0, 1.5
 
 
 class Preview:
-    """What an action would do. Nothing has been done yet; `apply()` does it."""
+    """What an action would do. Nothing has been done yet; `apply()` does it.
+
+    `count` records would change, which `by_status` counts by type and status; `others` counts those that fit the filter
+    but would be left alone. `examples` are a few that would change; `background` says whether the server would take its
+    time.
+    """
 
     def __init__(self, document: api.Preview, client: OperationCalls) -> None:
         self._client = client
@@ -136,11 +142,11 @@ class Operation:
                 self.refresh()
                 bar.at(self.changed + self.refused)
 
-    def moves(self) -> Iterator[api.Move]:
+    def moves(self) -> Iterator[Move]:
         """What it did, record by record, in the order of their ids."""
         return self._slices(api.MOVES)
 
-    def left(self) -> Iterator[api.Left]:
+    def left(self) -> Iterator[Left]:
         """What it left alone, and why, if it took another operation back.
 
         Raises:
@@ -195,8 +201,8 @@ class OperationCalls(Session):
         """What an action on all records that fit would do: how many it would change, of which type and status, a few
         examples, and what it would leave alone. `apply()` of the answer does it.
 
-        Actions: `reset`, `cancel`, `uncancel`, `invalidate`, `uninvalidate`, `delete`, `delete_alone`, `undelete`,
-        `purge`; `modify` with a new tag or priority; `comment` with a comment. Filters are those of `query_records`.
+        `action` is one of `qchive.status.ACTIONS`, except `remove`; `modify` wants a new tag or priority, `comment` a
+        comment. Filters are those of `query_records`.
 
         Raises:
             TypeError: a filter that does not exist.
