@@ -283,13 +283,39 @@ def _commands(name: str, command: Any) -> Iterator[str]:
     if not below:
         yield f"## {name}"
         yield command.help or ""
-        shown = [p for p in command.params if not getattr(p, "hidden", False)]
+        shown = [p for p in command.params if not getattr(p, "hidden", False) and not _filters(p)]
         yield f"    {name} " + " ".join(
             [*(_argument(p) for p in shown if p.param_type_name == "argument"), "[OPTIONS]"]
         )
         yield table(("", "", "default"), (_parameter(p) for p in shown))
+        if len(shown) < len(command.params):
+            yield "And the options that say [which records](#which-records)."
     for part, inner in below.items():
         yield from _commands(f"{name} {part}", inner)
+
+
+def _filters(parameter: Any) -> bool:
+    from qchive.cli.filtering import PANEL
+
+    return getattr(parameter, "rich_help_panel", None) == PANEL
+
+
+def filters() -> str:
+    """The options that say which records a command is about."""
+    import typer
+
+    from qchive.cli import app
+
+    root: Any = typer.main.get_command(app)
+    some = root.commands["records"].commands["count"].params
+    return table(("", ""), (_parameter(p)[:2] for p in some if _filters(p)))
+
+
+def exit_codes() -> str:
+    """How commands end."""
+    from qchive.cli.exits import MEANING
+
+    return table(("exit code", ""), ((code(int(exit)), said) for exit, said in MEANING.items()))
 
 
 def _argument(parameter: Any) -> str:
@@ -328,6 +354,23 @@ def internal_job() -> str:
     return members(InternalJob)
 
 
+def operations() -> str:
+    """What previews, operations, counts and histories have."""
+    from qchive.client.history import HistoryEvent
+    from qchive.client.operations import Operation, Preview
+    from qchive.client.tables import Counts
+
+    parts = []
+    for cls in (Preview, Operation, Counts, HistoryEvent):
+        own = set(vars(cls))
+        parts += [
+            f"## {cls.__name__}",
+            inspect.getdoc(cls),
+            members(cls, lambda name, own=own: name in own and name[0] != "_"),
+        ]
+    return "\n\n".join(map(str, parts))
+
+
 def record() -> str:
     """What a record has."""
     from qchive.client.records import BaseRecord, OptimizationRecord, SinglepointRecord
@@ -349,11 +392,14 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "error-classes": error_classes,
     "errors": errors,
     "events": events,
+    "exit-codes": exit_codes,
+    "filters": filters,
     "internal-job": internal_job,
     "judging": judging,
     "kinds": kinds,
     "life": life,
     "limits": limits,
+    "operations": operations,
     "pyscf-keywords": pyscf_keywords,
     "record": record,
     "server-settings": server_settings,

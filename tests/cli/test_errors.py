@@ -58,8 +58,8 @@ def test_options_say_which_records(qchive: Run, api: Http) -> None:
     def messages(*options: str) -> set[str]:
         return {group["message"] for group in qchive("errors", "--json", *options).json}
 
-    assert messages("--class", "memory", "--class", "unknown") == {"out of memory", "something odd"}
-    assert messages("--text", "scf") == {"SCF not converged"}
+    assert messages("--error-class", "memory", "--error-class", "unknown") == {"out of memory", "something odd"}
+    assert messages("--error-text", "scf") == {"SCF not converged"}
     assert messages("--program", "xtb") == set()
     assert len(messages("--program", "psi4", "--method", "hf", "--basis", "sto-3g", "--kind", "singlepoint")) == 3
     assert messages("--tag", "nowhere") == set()
@@ -70,7 +70,7 @@ def test_options_say_which_records(qchive: Run, api: Http) -> None:
 
 
 def test_a_class_that_does_not_exist_is_refused(qchive: Run, here: Any) -> None:
-    ended = qchive("errors", "--class", "nonsense")
+    ended = qchive("errors", "--error-class", "nonsense")
     assert ended.code == 2
     assert "wall_time" in ended.err
 

@@ -9,13 +9,13 @@ import typer
 
 from qchive.cli import printing
 from qchive.cli.connecting import DEFAULT, Address, connect
+from qchive.cli.filtering import Filter
+from qchive.cli.options import expanded
 from qchive.cli.printing import AsJson
-from qchive.diagnosis import MEANING, ErrorClass
+from qchive.diagnosis import MEANING
 
 if TYPE_CHECKING:
     from qchive.api.failures import ErrorGroup
-
-Several = list[str] | None
 
 _LINES, _WIDTH = 3, 120
 
@@ -25,32 +25,16 @@ def add_to(app: typer.Typer) -> None:
     app.command(rich_help_panel="Computing")(errors)
 
 
+@expanded
 def errors(
-    error_class: Annotated[list[ErrorClass] | None, typer.Option("--class", help="What kind of trouble.")] = None,
-    text: Annotated[Several, typer.Option(help="Part of the message.")] = None,
-    fingerprint: Annotated[Several, typer.Option(help="Of an error, as shown here.")] = None,
-    kind: Annotated[Several, typer.Option(help="singlepoint, optimization …")] = None,
-    program: Annotated[Several, typer.Option(help="That computes energies, also behind an optimizer.")] = None,
-    method: Annotated[Several, typer.Option(help="Level of theory.")] = None,
-    basis: Annotated[Several, typer.Option(help="Basis set.")] = None,
-    tag: Annotated[Several, typer.Option(help="Compute tag.")] = None,
+    filter: Filter,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many groups at most.")] = 20,
     address: Address = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
     """Group records in error by what went wrong, the most frequent first, and say what to do about it."""
-    given = {
-        "error_class": error_class,
-        "error_text": text,
-        "fingerprint": fingerprint,
-        "record_type": kind,
-        "program": program,
-        "method": method,
-        "basis": basis,
-        "compute_tag": tag,
-    }
     with connect(address) as client:
-        found = client.error_summary(**{name: value for name, value in given.items() if value}, limit=limit)
+        found = client.error_summary(**filter.given(), limit=limit)
     if as_json:
         import msgspec
 
