@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks import actions, clients, floor, gfn2, idle, records, servers, table, waiting
+from benchmarks import actions, clients, floor, gfn2, idle, records, scale, servers, table, waiting
 from benchmarks.measure import Figure
 from benchmarks.sizes import FULL, QUICK, WARM_UP, Sizes
 
@@ -24,6 +24,7 @@ SECTIONS: Mapping[str, Section] = {
     "singlepoints": records.singlepoints,
     "optimizations": records.optimizations,
     "actions": actions.actions,
+    "scale": scale.scale,
     "floor": floor.floor,
     "throughput": clients.throughput,
     "queue": waiting.growing,

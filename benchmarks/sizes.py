@@ -16,6 +16,10 @@ class Sizes(msgspec.Struct, frozen=True):
     """Records whose fields are fetched one by one."""
     actions: int = 2000
     """Records that people act on."""
+    many: int = 100_000
+    """Records of one action, by id and by filter."""
+    others: int = 1_000_000
+    """Records among which these are."""
     optimizations: int = 100
     steps: int = 5
     output_bytes: int = 20_000
@@ -37,11 +41,11 @@ class Sizes(msgspec.Struct, frozen=True):
 
 FULL = Sizes()
 QUICK = Sizes(
-    rounds=1, records=300, lazy=20, actions=300, optimizations=20, queues=(1_000, 10_000), claims=4, million=100_000,
-    claimed_under_snapshot=20_000, gfn2=60, gfn2_peer=4,
+    rounds=1, records=300, lazy=20, actions=300, many=10_000, others=20_000, optimizations=20, queues=(1_000, 10_000),
+    claims=4, million=100_000, claimed_under_snapshot=20_000, gfn2=60, gfn2_peer=4,
 )  # fmt: skip
 WARM_UP = Sizes(
-    rounds=1, records=60, lazy=5, actions=60, optimizations=10, clients=2, queues=(200, 200), claims=2, million=200,
-    claimed_under_snapshot=20, gfn2=0, gfn2_peer=0,
+    rounds=1, records=60, lazy=5, actions=60, many=0, others=0, optimizations=10, clients=2, queues=(200, 200),
+    claims=2, million=200, claimed_under_snapshot=20, gfn2=0, gfn2_peer=0,
 )  # fmt: skip
 """Not measured: imports, plans and caches that a server in use has long paid for."""

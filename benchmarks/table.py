@@ -24,6 +24,12 @@ CPU_TARGETS = {
 CLAIM = "claim of "
 BASELINE = "before the million"
 QUEUE_MOST, SNAPSHOT_MOST = 1.5, 2.0
+GROWN = (" records", " others")
+GROWN_MOST, FILTER_MOST = 1.2, 10.0
+_GROWN_HEAD = [
+    "| measure | server CPU, ms for each | PostgreSQL CPU, ms for each | wall, s in all | CPU against first | aim |",
+    "|---|---:|---:|---:|---:|---|",
+]
 _HEAD = [
     "| measure | n | QCHive CPU, ms (server + PostgreSQL) | peer CPU, ms | bare SQL CPU, ms | CPU ratio "
     "| QCHive wall, ms | peer wall, ms | wall ratio | statements, QCHive / peer | aim |",
@@ -65,10 +71,13 @@ def markdown(figures: Sequence[Figure], idle: Sequence[Mapping[str, Any]]) -> st
     """The tables: costs per operation and how many times less ours are, claims by length of the queue, idling."""
     found = typical(figures)
     queue = {measure: sides["qchive"] for measure, sides in found.items() if measure.startswith(CLAIM)}
-    others = {measure: sides for measure, sides in found.items() if not measure.startswith(CLAIM)}
+    grown = {measure: sides["qchive"] for measure, sides in found.items() if measure.endswith(GROWN)}
+    others = {measure: sides for measure, sides in found.items() if measure not in queue and measure not in grown}
     tables = [[*_HEAD, *(_line(measure, sides) for measure, sides in others.items())]] if others else []
     if queue:
         tables.append([*_QUEUE_HEAD, *_queue(queue)])
+    if grown:
+        tables.append([*_GROWN_HEAD, *_scaled(grown)])
     tables.append([*_IDLE_HEAD, *map(_idle, idle)])
     return "\n\n".join("\n".join(lines) for lines in tables)
 
@@ -85,6 +94,21 @@ def _queue(figures: Mapping[str, Figure]) -> list[str]:
         aim = "" if one is first else f"≤ {most:g}×: {'met' if max(ratios) <= most else 'MISSED'}"
         numbers = [f"{1e3 * one.server / one.n:.2f}", f"{1e3 * one.postgres / one.n:.2f}", f"{buffers:.0f}"]
         lines.append(f"| {' | '.join([measure, *numbers, *(f'{r:.2f}' for r in ratios), aim])} |")
+    return lines
+
+
+def _scaled(figures: Mapping[str, Figure]) -> list[str]:
+    lines: list[str] = []
+    first: dict[str, Figure] = {}
+    for measure, one in figures.items():
+        action = measure.partition(" of ")[0]
+        base = first.setdefault(action, one)
+        numbers = [f"{1e3 * one.server / one.n:.4f}", f"{1e3 * one.postgres / one.n:.4f}", f"{one.wall:.2f}"]
+        ratio = one.cpu / base.cpu
+        aim = "" if one is base else f"≤ {GROWN_MOST:g}×: {'met' if ratio <= GROWN_MOST else 'MISSED'}"
+        if "filter" in measure:
+            aim = f"wall ≤ {FILTER_MOST:g} s: {'met' if one.wall <= FILTER_MOST else 'MISSED'}"
+        lines.append(f"| {' | '.join([measure, *numbers, f'{ratio:.2f}', aim])} |")
     return lines
 
 

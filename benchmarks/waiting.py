@@ -95,8 +95,13 @@ def _wait(server: Server, tag: str, n: int, program: str, days: int = 0) -> None
         ids = add(server, molecules(1), tag, 1, server.cost(), new=True)
     else:
         _, ids = server.client.add_singlepoints(molecules(1), program, "energy", "hf", "sto-3g", compute_tag=tag)
+    copies(server, ids[0], n - 1, days)
+
+
+def copies(server: Server, record_id: int, n: int, days: int = 0) -> None:
+    """Copies of a waiting single point, so many days older than it."""
     with psycopg.connect(server.dsn, autocommit=True) as conn:
-        conn.execute(_COPIES, {"id": ids[0], "n": n - 1, "ahead": days})
+        conn.execute(_COPIES, {"id": record_id, "n": n, "ahead": days})
         conn.execute("VACUUM ANALYZE record, record_molecule")
 
 

@@ -97,6 +97,8 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
         return code(repr(field.default_factory()))
     if field.default is msgspec.NODEFAULT:
         return "required"
+    if isinstance(field.default, msgspec.Struct):
+        return "see below"
     return "" if field.default is None else code(getattr(field.default, "value", field.default))
 
 

@@ -46,6 +46,13 @@ def server_settings() -> str:
     return fields(Settings)
 
 
+def auto_reset() -> str:
+    """How often failed records run again by themselves."""
+    from qchive.server.settings import AutoReset
+
+    return fields(AutoReset)
+
+
 def worker_settings() -> str:
     """What can be set about a worker."""
     from qchive.worker.settings import WorkerSettings
@@ -116,16 +123,15 @@ def _structs(struct: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
 
 def actions() -> str:
     """What people do to records."""
-    from qchive.status import ACTIONS
+    from qchive.status import ACTIONS, Effect
+
+    def target(a: Any) -> str:
+        if a.target is not None:
+            return str(a.target.value)
+        return {Effect.pop: "what it was before", Effect.remove: "gone"}.get(a.effect, "as it is")
 
     rows = (
-        (
-            code(a.name),
-            ", ".join(sorted(s.value for s in a.sources)),
-            a.target.value if a.target else "what it was before",
-            a.spread.value,
-            a.doc,
-        )
+        (code(a.name), ", ".join(sorted(s.value for s in a.sources)), target(a), a.spread.value, a.doc)
         for a in ACTIONS.values()
     )
     return table(("action", "from", "to", "reaches", ""), rows)
@@ -183,6 +189,46 @@ def judging() -> str:
     return table(("a result arrives from", "it succeeded", "it failed"), rows)
 
 
+def error_classes() -> str:
+    """What kinds of failures there are, and the error types that always are of one."""
+    from qchive.diagnosis import BY_TYPE, MEANING
+
+    types = {
+        c: {t for rule in BY_TYPE if rule.error_class is c and not rule.pattern for t in rule.types} for c in MEANING
+    }
+    rows = (
+        (code(c.value), means, what, ", ".join(map(code, sorted(types[c])))) for c, (means, what) in MEANING.items()
+    )
+    return table(("class", "meaning", "what to do", "error types that always are"), rows)
+
+
+def automatic() -> str:
+    """What becomes of records that fail again and again, as the code that decides says it."""
+    from qchive.diagnosis import classify
+    from qchive.server.retrying import Failed, again
+    from qchive.server.settings import AutoReset
+
+    sequences = (
+        ("unknown_error", "execution_error", "unknown_error"),
+        ("random_error", "unknown_error", "random_error"),
+        ("ManagerLost", "KilledWorker"),
+        ("resource_error", "unknown_error", "resource_error"),
+        ("random_error", "convergence_error"),
+        ("input_error",),
+        ("internal_fractal_error",),
+    )
+
+    def after(types: tuple[str, ...]) -> str:
+        reason = again([Failed(name, classify(name, "")) for name in types], AutoReset(enabled=True))
+        return "stays in error" if reason is None else f"waits ({reason})"
+
+    rows = (
+        (", ".join(map(code, types)), "; ".join(after(types[: n + 1]) for n in range(len(types))))
+        for types in sequences
+    )
+    return table(("it fails with", "and after each"), rows)
+
+
 # --- what can be asked, and what can go wrong ---------------------------------------------------------------------
 
 
@@ -237,13 +283,39 @@ def _commands(name: str, command: Any) -> Iterator[str]:
     if not below:
         yield f"## {name}"
         yield command.help or ""
-        shown = [p for p in command.params if not getattr(p, "hidden", False)]
+        shown = [p for p in command.params if not getattr(p, "hidden", False) and not _filters(p)]
         yield f"    {name} " + " ".join(
             [*(_argument(p) for p in shown if p.param_type_name == "argument"), "[OPTIONS]"]
         )
         yield table(("", "", "default"), (_parameter(p) for p in shown))
+        if len(shown) < len(command.params):
+            yield "And the options that say [which records](#which-records)."
     for part, inner in below.items():
         yield from _commands(f"{name} {part}", inner)
+
+
+def _filters(parameter: Any) -> bool:
+    from qchive.cli.filtering import PANEL
+
+    return getattr(parameter, "rich_help_panel", None) == PANEL
+
+
+def filters() -> str:
+    """The options that say which records a command is about."""
+    import typer
+
+    from qchive.cli import app
+
+    root: Any = typer.main.get_command(app)
+    some = root.commands["records"].commands["count"].params
+    return table(("", ""), (_parameter(p)[:2] for p in some if _filters(p)))
+
+
+def exit_codes() -> str:
+    """How commands end."""
+    from qchive.cli.exits import MEANING
+
+    return table(("exit code", ""), ((code(int(exit)), said) for exit, said in MEANING.items()))
 
 
 def _argument(parameter: Any) -> str:
@@ -282,6 +354,23 @@ def internal_job() -> str:
     return members(InternalJob)
 
 
+def operations() -> str:
+    """What previews, operations, counts and histories have."""
+    from qchive.client.history import HistoryEvent
+    from qchive.client.operations import Operation, Preview
+    from qchive.client.tables import Counts
+
+    parts = []
+    for cls in (Preview, Operation, Counts, HistoryEvent):
+        own = set(vars(cls))
+        parts += [
+            f"## {cls.__name__}",
+            inspect.getdoc(cls),
+            members(cls, lambda name, own=own: name in own and name[0] != "_"),
+        ]
+    return "\n\n".join(map(str, parts))
+
+
 def record() -> str:
     """What a record has."""
     from qchive.client.records import BaseRecord, OptimizationRecord, SinglepointRecord
@@ -295,16 +384,22 @@ def record() -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "actions": actions,
+    "auto-reset": auto_reset,
+    "automatic": automatic,
     "client": client,
     "commands": commands,
     "endpoints": endpoints,
+    "error-classes": error_classes,
     "errors": errors,
     "events": events,
+    "exit-codes": exit_codes,
+    "filters": filters,
     "internal-job": internal_job,
     "judging": judging,
     "kinds": kinds,
     "life": life,
     "limits": limits,
+    "operations": operations,
     "pyscf-keywords": pyscf_keywords,
     "record": record,
     "server-settings": server_settings,

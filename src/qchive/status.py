@@ -83,11 +83,17 @@ class Effect(StrEnum):
     """The status stays; something else about the record changes."""
     none = "none"
     """The record itself is not changed."""
+    remove = "remove"
+    """The record is gone, with its stack."""
 
     @property
     def inverse(self) -> Effect:
         """What takes this effect back."""
         return {Effect.push: Effect.pop, Effect.pop: Effect.push}.get(self, self)
+
+
+IRREVERSIBLE = frozenset({Effect.none, Effect.remove})
+"""What cannot be undone, because nothing about a record's life changed, or nothing of it is left."""
 
 
 class Action(msgspec.Struct, frozen=True):
@@ -110,7 +116,7 @@ class Action(msgspec.Struct, frozen=True):
     @property
     def undoable(self) -> bool:
         """Whether what it did can be taken back by undoing the operation."""
-        return self.effect is not Effect.none
+        return self.effect not in IRREVERSIBLE
 
 
 def _from(*statuses: Status) -> frozenset[Status]:
@@ -178,7 +184,7 @@ ACTIONS: dict[str, Action] = {
             "remove",
             frozenset(Status),
             None,
-            Effect.none,
+            Effect.remove,
             Spread.children,
             "Remove records for good, unless something still refers to them.",
             may="records:delete",
@@ -187,7 +193,7 @@ ACTIONS: dict[str, Action] = {
             "purge",
             _from(S.deleted),
             None,
-            Effect.none,
+            Effect.remove,
             Spread.children,
             "Remove records for good that were deleted before, unless something still refers to them.",
             may="records:delete",

@@ -11,7 +11,20 @@ import pytest
 
 from tests.cli.conftest import Run
 
-COMMANDS = ("up", "demo", "doctor", "server", "upkeep", "worker", "status", "submit", "records")
+COMMANDS = (
+    "up",
+    "demo",
+    "doctor",
+    "server",
+    "upkeep",
+    "worker",
+    "status",
+    "submit",
+    "records",
+    "undo",
+    "operations",
+    "molecules",
+)
 
 
 def test_help_names_every_command(qchive: Run) -> None:

@@ -7,29 +7,8 @@ from typing import Any
 
 import pytest
 
-from qchive.status import ACTIONS, RecordStatusEnum
 from tests.cli.conftest import Run
-from tests.factories import OPTIMIZATION, SPEC, Http, Manager, add, claim_and_return, failure, make_molecule
-
-
-@pytest.fixture
-def one_of_each(api: Http) -> dict[str, int]:
-    """A complete, a failed, a running and a waiting single point, and a complete optimization."""
-    manager = Manager(api)
-    output = {"stdout": "converged after 9 cycles\n", "native_files": {"input": "molecule {\n}\n"}}
-    (complete,) = add(
-        api, molecules=[make_molecule(symbols=("H", "H"))], spec={**SPEC, "protocols": {"native_files": "all"}}
-    )
-    claim_and_return(manager, **output)
-    (failed,) = add(api, spec={**SPEC, "method": "mp2"})
-    (task,) = manager.claim()
-    manager.give_one(task["id"], failure(input_data={"stdout": "iteration 1\n"}))
-    (optimization,) = add(api, kind="optimization")
-    claim_and_return(manager)
-    (running,) = add(api)
-    manager.claim()
-    (waiting,) = add(api, spec={**SPEC, "program": "other"}, compute_tag="rare")
-    return {"complete": complete, "error": failed, "optimization": optimization, "running": running, "waiting": waiting}
+from tests.factories import Http, Manager, add, claim_and_return
 
 
 def listed(qchive: Run, *options: object) -> list[int]:
@@ -61,12 +40,23 @@ def test_lists_show_what_a_person_looks_for(qchive: Run, one_of_each: dict[str, 
         (("--program", "other"), ["waiting"]),
         (("--tag", "RARE"), ["waiting"]),
         (("--basis", "cc-pvdz"), []),
+        (("--driver", "hessian"), []),
+        (("--error-type", "convergence_error"), ["error"]),
+        (("--error-text", "NOT CONVERGE"), ["error"]),
+        (("--fingerprint", "none"), []),
+        (("--modified-before", "2020-01-01"), []),
         (("--created-after", "2999-01-01"), []),
         (("--created-before", "2020-01-01"), []),
     ],
 )
 def test_filters_of_lists(qchive: Run, one_of_each: dict[str, int], options: tuple[str, ...], found: list[str]) -> None:
     assert listed(qchive, *options) == [one_of_each[name] for name in found]
+
+
+def test_relatives_are_found(qchive: Run, one_of_each: dict[str, int]) -> None:
+    steps = listed(qchive, "--parent", one_of_each["optimization"])
+    assert len(steps) == 2
+    assert listed(qchive, "--child", steps[0]) == [one_of_each["optimization"]]
 
 
 def test_times_without_a_zone_are_those_of_this_machine(qchive: Run, one_of_each: dict[str, int]) -> None:
@@ -82,7 +72,8 @@ def test_records_of_a_worker_are_found(qchive: Run, api: Http) -> None:
     claim_and_return(manager)
     add(api)
     claim_and_return(other)
-    assert listed(qchive, "--manager", manager.name) == [mine]
+    assert listed(qchive, "--worker", manager.name) == [mine]
+    assert listed(qchive, "--any-worker", manager.name, "--id", mine) == [mine]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +88,7 @@ def test_filters_that_make_no_sense_are_refused(qchive: Run, here: Any, options:
 
 def test_a_kind_that_does_not_exist_is_refused(qchive: Run, here: Any) -> None:
     ended = qchive("records", "list", "--kind", "magic")
-    assert ended.code == 1
+    assert ended.code == 2
     assert "singlepoint" in ended.err
 
 
@@ -191,61 +182,33 @@ def test_waiting_needs_ids_or_all(qchive: Run, here: Any, arguments: tuple[str, 
     assert qchive("records", "wait", *arguments).code == 2
 
 
-def test_every_action_is_a_command_with_its_text(qchive: Run) -> None:
-    for action in ACTIONS.values():
-        ended = qchive("records", action.name.replace("_", "-"), "--help")
-        assert ended.code == 0
-        assert action.doc.split(";")[0].split(",")[0] in ended.out
+def test_records_are_counted_by_kind_and_status(qchive: Run, one_of_each: dict[str, int]) -> None:
+    ended = qchive("records", "count", "--method", "hf", "--status", "complete", "--json")
+    assert ended.json == {"count": 4, "by_status": {"optimization": {"complete": 1}, "singlepoint": {"complete": 3}}}
+    assert "singlepoint" in qchive("records", "count").out
+    assert qchive("records", "count", "--basis", "none").out == "no records\n"
 
 
-def test_actions_move_records(qchive: Run, api: Http) -> None:
-    ids = add(api, 2)
-    claim_and_return(Manager(api), limit=1)
-    done, waiting = sorted(ids, key=lambda i: api.statuses([i])[0] != "complete")
-    for command, record, status in (
-        ("invalidate", done, "invalid"),
-        ("uninvalidate", done, "complete"),
-        ("cancel", waiting, "cancelled"),
-        ("uncancel", waiting, "waiting"),
-        ("delete", done, "deleted"),
-        ("undelete", done, "complete"),
-        ("delete-alone", waiting, "deleted"),
+def test_a_history_tells_attempts_actions_and_comments(qchive: Run, one_of_each: dict[str, int]) -> None:
+    failed = one_of_each["error"]
+    assert qchive("records", "reset", failed, "--reason", "the disk was full").code == 0
+    assert qchive("records", "comment", failed, "--text", "once more").code == 0
+    told = qchive("records", "history", failed).out
+    for text in (
+        "created",
+        "attempt 1",
+        "error (convergence_error)",
+        "SCF did not converge",
+        "reset: error → waiting",
+        "because: the disk was full",
+        "comment: once more",
     ):
-        ended = qchive("records", command, record)
-        assert (ended.code, ended.out) == (0, "1 record changed\n")
-        assert api.statuses([record]) == [RecordStatusEnum(status)]
+        assert text in told
+    events = qchive("records", "history", failed, "--json").json
+    assert [e["event"] for e in events] == ["created", "attempt", "move", "comment"]
 
 
-def test_what_cannot_be_moved_is_told_and_the_rest_is_moved(
-    qchive: Run, one_of_each: dict[str, int], api: Http
-) -> None:
-    failed, complete = one_of_each["error"], one_of_each["complete"]
-    ended = qchive("records", "reset", failed, complete, 4711, "--json")
-    assert ended.code == 1
-    assert ended.json["changed"] == [failed]
-    assert [one["id"] for one in ended.json["refused"]] == [complete, 4711]
-    assert api.statuses([failed, complete]) == ["waiting", "complete"]
-
-
-def test_deleting_an_optimization_tells_of_its_steps(qchive: Run, one_of_each: dict[str, int]) -> None:
-    assert (
-        qchive("records", "delete", one_of_each["optimization"]).out == "1 record changed, and 2 relatives with them\n"
-    )
-
-
-def test_tag_and_priority_can_be_changed(qchive: Run, api: Http) -> None:
-    (waiting,) = add(api, spec=OPTIMIZATION, kind="optimization")
-    assert qchive("records", "modify", waiting, "--tag", "Urgent", "--priority", "HIGH").code == 0
-    task = api.record(waiting, "task")["task"]
-    assert (task["tag"], task["priority"]) == ("urgent", 2)
-
-
-@pytest.mark.parametrize("options", [(), ("--priority", "soon")])
-def test_a_change_that_changes_nothing_is_refused(qchive: Run, here: Any, options: tuple[str, ...]) -> None:
-    assert qchive("records", "modify", 1, *options).code == 2
-
-
-def test_comments_are_shown(qchive: Run, api: Http) -> None:
-    (record,) = add(api)
-    assert qchive("records", "comment", record, "--text", "looks odd").code == 0
-    assert "looks odd" in qchive("records", "show", record).out
+def test_a_history_outlives_its_record(qchive: Run, one_of_each: dict[str, int]) -> None:
+    failed = one_of_each["error"]
+    assert qchive("records", "delete", failed, "--for-good", "--yes").code == 0
+    assert "removed for good" in qchive("records", "history", failed).out

@@ -20,8 +20,9 @@ from qchive.api import endpoints
 from qchive.api.about import LIMITS
 from qchive.cli import app
 from qchive.client.portal import PortalClient
+from qchive.diagnosis import ErrorClass
 from qchive.kinds import KINDS
-from qchive.server.settings import Settings
+from qchive.server.settings import AutoReset, Settings
 from qchive.worker.settings import WorkerSettings
 from tests.docs import pages
 
@@ -81,6 +82,8 @@ EXPECTED: dict[str, tuple[str, Callable[[], Iterable[str]]]] = {
     "action": ("../explanation/life-of-a-record.md", lambda: (f"`{name}`" for name in status.ACTIONS)),
     "event": ("../explanation/life-of-a-record.md", lambda: (f"`{name}`" for name in status.EVENTS)),
     "type of failure": ("programs.md", _error_types),
+    "class of failures": ("../explanation/failures.md", lambda: (f"| `{c.value}` |" for c in ErrorClass)),
+    "setting of automatic resets": ("settings.md", lambda: (f"`{f.name}`" for f in msgspec.structs.fields(AutoReset))),
 }
 
 

@@ -29,6 +29,7 @@ from qchive.server.settings import Settings
 from tests.archive import prepared, running
 from tests.interop.manager import failed, finished
 from tests.interop.peers import portal, wait_until
+from tests.runners import add_job
 
 PROGRAMS = {"qcengine": ["0.52"], "psi4": ["1.9"], "geometric": ["1.1"]}
 TYPES = ["application/json", "application/msgpack"]
@@ -39,6 +40,7 @@ HF = ("psi4", "energy", "hf", "sto-3g")
 @pytest.fixture(scope="module")
 def address(databases: Any) -> Iterator[str]:
     with prepared(databases) as conninfo, running(conninfo) as server:
+        assert add_job(conninfo, "nobody runs it") == 1
         yield server.address
 
 
@@ -89,7 +91,7 @@ def hydrogen() -> Molecule:
 
 
 def family(client: PortalClient, manager: Manager, tag: str) -> list[tuple[str, int]]:
-    """Waiting, running, complete and failed records of both types: type and id."""
+    """Records of both types in every state: type and id."""
     keep = SinglepointProtocols(wavefunction="all", native_files="all")
     spec = QCSpecification(program="psi4", driver="deferred", method="hf", basis="sto-3g")
 
@@ -104,7 +106,9 @@ def family(client: PortalClient, manager: Manager, tag: str) -> list[tuple[str, 
     work(manager, tag, fail=True)
     made += [add(kind) for kind in RECORDS]
     manager.claim(PROGRAMS, [tag], 50)
-    return made + [add(kind) for kind in RECORDS]
+    kind, record_id = add("singlepoint")
+    client.cancel_records(record_id)
+    return [*made, *(add(kind) for kind in RECORDS), (kind, record_id)]
 
 
 def addresses(client: PortalClient, manager: Manager, tag: str) -> Iterator[str]:
@@ -115,7 +119,8 @@ def addresses(client: PortalClient, manager: Manager, tag: str) -> Iterator[str]
         if row.method != "GET":
             continue
         if "{record_id}" not in path:
-            yield path.format(molecule_id=client.get_records(records[0][1]).molecule_id, name=manager.name)
+            molecule_id = client.get_records(records[0][1]).molecule_id
+            yield path.format(molecule_id=molecule_id, name=manager.name, job_id=1, operation_id=1)
             continue
         for kind, record_id in records:
             if row.kind is None or row.kind.name == kind:

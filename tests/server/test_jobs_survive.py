@@ -84,6 +84,14 @@ def test_a_process_that_ends_puts_its_jobs_back(in_steps: Archive, api: Http) ->
         assert ended(api, job_id)["result"]["first"] == PAUSE + 1
 
 
+def test_a_runner_leaves_nothing_running_whenever_it_ends(archive: Archive, api: Http) -> None:
+    add_job(archive.conninfo, repeat_delay=0)
+    for n in range(10):
+        with running_jobs(archive.conninfo, {"echo": echo}):
+            until(lambda: len(api.post("internal_jobs/query", {"status": ["complete"]})) > 3 * n)  # noqa: B023
+        assert api.post("internal_jobs/query", {"status": ["running"]}) == []
+
+
 def test_what_a_late_runner_brings_is_discarded(archive: Archive, api: Http, gate: Gate) -> None:
     async def second(run: Run) -> str:
         return "of the second"

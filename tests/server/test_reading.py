@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
+from tests.archive import prepared, running
 from tests.factories import (
     SPEC,
     Http,
@@ -13,12 +15,15 @@ from tests.factories import (
     claim_and_return,
     complete,
     failure,
+    http,
     make_molecule,
     make_result,
     raw_bytes,
     sql,
     unpacked,
 )
+
+from qchive.kinds import KINDS
 
 BASE = {
     "id", "record_type", "is_service", "status", "manager_name", "properties", "extras", "created_on", "modified_on",
@@ -260,6 +265,35 @@ def test_a_record_says_why_it_waits(api: Http) -> None:
     assert reason(record_id) == ("Record is not waiting", None)
 
 
+def test_a_waiting_record_says_what_to_do_about_it(api: Http) -> None:
+    def hint(record_id: int) -> str | None:
+        return api.get(f"records/{record_id}/waiting_reason").get("hint")  # type: ignore[no-any-return]
+
+    (tagged,) = add(api, compute_tag="x")
+    (demanding,) = add(api, program_versions={"psi4": ">=2"})
+    assert hint(tagged) == "Start one: `qchive worker`"
+    Manager(api, tags=["y"])
+    assert hint(tagged) == ('No active manager that could run it handles tag "x", only y: start one, or change the tag')
+    assert hint(demanding) == (
+        "No active manager has the versions demanded (psi4 >=2 wanted, 1.9 there): start one that has"
+    )
+    Manager(api, programs={"psi4": ["2.0"], "qcengine": ["0.52"]})
+    assert hint(tagged) is None
+    assert hint(demanding) is None
+
+
+def test_a_step_of_a_trajectory_does_not_wait(api: Http) -> None:
+    parent = complete(api, "optimization")
+    step = api.get(f"records/optimization/{parent}/trajectory")[0]
+    assert api.get(f"records/{step}/waiting_reason") == {"reason": "Record is not waiting"}
+
+
+def test_a_waiting_record_without_a_task_is_a_fault(archive: Any, api: Http) -> None:
+    (record_id,) = add(api)
+    sql(archive.conninfo, "UPDATE record SET requirement_id = NULL")
+    assert api.get(f"records/{record_id}/waiting_reason")["reason"] == "Missing task? This is a developer error"
+
+
 def test_molecules_of_records_are_those_that_were_given(shared_api: Http) -> None:
     molecule = make_molecule(comment="mine", name="two atoms")
     (record_id,) = add(shared_api, molecules=[molecule])
@@ -267,3 +301,10 @@ def test_molecules_of_records_are_those_that_were_given(shared_api: Http) -> Non
     assert {k: shown[k] for k in ("geometry", "comment", "name")} == {
         k: molecule[k] for k in ("geometry", "comment", "name")
     }
+
+
+def test_a_service_waits_for_no_manager(databases: Any) -> None:
+    kinds = {"singlepoint": msgspec.structs.replace(KINDS["singlepoint"], is_service=True)}
+    with prepared(databases) as conninfo, running(conninfo, kinds=kinds) as server, http(server.address) as api:
+        (record_id,) = add(api)
+        assert api.get(f"records/{record_id}/waiting_reason") == {"reason": "Record is a service"}

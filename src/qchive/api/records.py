@@ -243,6 +243,8 @@ class WaitingReason(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     reason: str
     details: dict[str, str] | None = None
+    hint: str | None = None
+    """What to do about it."""
 
 
 class StatusCount(msgspec.Struct, kw_only=True):

@@ -118,7 +118,7 @@ def _times(record: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
         yield "needs", ", ".join(record["required_programs"])
     if (waiting := record["waiting_reason"]) is not None:
         details = [f"{name}: {why}" for name, why in (waiting.get("details") or {}).items()]
-        yield "why it waits", "\n".join([waiting["reason"], *details])
+        yield "why it waits", "\n".join([waiting["reason"], *details, *filter(None, [waiting.get("hint")])])
     yield "worker", record["manager"]
 
 

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qchive.cli import changing, printing
+from qchive.cli import changing, printing, telling
 from qchive.cli.changing import Ids
 from qchive.cli.connecting import DEFAULT, Address, connect
+from qchive.cli.filtering import Filter
+from qchive.cli.options import expanded
 from qchive.cli.printing import AsJson
-from qchive.status import RecordStatusEnum
 
 if TYPE_CHECKING:
     from qchive.client.portal import PortalClient
     from qchive.client.records import BaseRecord
-    from qchive.kinds import Kind
-
-Several = list[str] | None
 
 _COLUMNS = ("id", "kind", "status", "formula", "program", "method", "basis", "driver", "energy / Eh", "created")
 
@@ -33,24 +30,15 @@ def add_to(app: typer.Typer) -> None:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     group.command("list")(list_)
-    for command in (show, wait, output):
+    for command in (count, show, history, wait, output):
         group.command()(command)
     changing.add_to(group)
     app.add_typer(group, name="records", rich_help_panel="Computing")
 
 
+@expanded
 def list_(
-    status: Annotated[list[RecordStatusEnum] | None, typer.Option(help="How it stands.")] = None,
-    kind: Annotated[Several, typer.Option(help="singlepoint, optimization …")] = None,
-    program: Annotated[Several, typer.Option(help="That computes energies, also behind an optimizer.")] = None,
-    method: Annotated[Several, typer.Option(help="Level of theory.")] = None,
-    basis: Annotated[Several, typer.Option(help="Basis set.")] = None,
-    tag: Annotated[Several, typer.Option(help="Compute tag.")] = None,
-    manager: Annotated[Several, typer.Option(help="Full name of the worker that has or had it.")] = None,
-    created_after: Annotated[
-        str | None, typer.Option(metavar="TIME", help="As 2026-01-31 or 2026-01-31T12:00.")
-    ] = None,
-    created_before: Annotated[str | None, typer.Option(metavar="TIME", help="As --created-after.")] = None,
+    filter: Filter,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")] = 25,
     address: Address = DEFAULT,
     as_json: AsJson = False,
@@ -58,16 +46,8 @@ def list_(
     """List records, the newest first. Options given several times mean "any of these"."""
     from qchive.cli.summary import summaries
 
-    common: dict[str, Any] = {
-        "status": status,
-        "compute_tag": [name.lower() for name in tag] if tag else None,
-        "manager_name": manager,
-        "created_after": _time(created_after, "--created-after"),
-        "created_before": _time(created_before, "--created-before"),
-    }
-    facets = {name: values for name, values in (("program", program), ("method", method), ("basis", basis)) if values}
     with connect(address) as client:
-        found = _found(client, kind, {k: v for k, v in common.items() if v}, facets, limit)
+        found = list(client.query_records(**filter.given(), limit=limit))
         rows = summaries(client, found)
     if as_json:
         printing.write_json(rows)
@@ -77,42 +57,11 @@ def list_(
         printing.tell(f"These are the newest {limit}; --limit shows more.")
 
 
-def _found(
-    client: PortalClient, kinds: Several, common: Mapping[str, Any], facets: Mapping[str, Any], limit: int
-) -> list[BaseRecord]:
-    from qchive.errors import UnknownKind
-    from qchive.kinds import KINDS
-
-    if unknown := [name for name in kinds or () if name not in KINDS]:
-        raise UnknownKind(f"there is no kind {', '.join(unknown)}: there are {', '.join(KINDS)}", kind=unknown[0])
-    if not facets:
-        of_kinds = {"record_type": kinds} if kinds else {}
-        return list(client.query_records(**of_kinds, **common, limit=limit))
-    found: list[BaseRecord] = []
-    for name in kinds or KINDS:
-        fields = _search_fields(KINDS[name], facets)
-        if fields is not None:
-            found += client.query(name, **fields, **common, limit=limit)
-    return sorted(found, key=lambda record: record.id, reverse=True)[:limit]
-
-
-def _search_fields(kind: Kind, facets: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The kind's own names of what is searched by; None if it has no such thing, and so no record that fits."""
-    names = {facet: name for name, facet in kind.filters.items()}
-    names["program"] = names.get("qc_program") or names.get("program", "")
-    return {names[facet]: values for facet, values in facets.items()} if all(map(names.get, facets)) else None
-
-
-def _time(text: str | None, option: str) -> datetime | None:
-    """A time as a person writes it: without a zone it is that of this machine."""
-    if text is None:
-        return None
-    try:
-        return datetime.fromisoformat(text).astimezone()
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is no time: write 2026-01-31 or 2026-01-31T12:00", param_hint=option
-        ) from None
+@expanded
+def count(filter: Filter, address: Address = DEFAULT, as_json: AsJson = False) -> None:
+    """Count records by kind and status. Options given several times mean "any of these"."""
+    with connect(address) as client:
+        telling.counts(client.count_records(**filter.given()), as_json)
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Any:
@@ -146,6 +95,23 @@ def show(ids: Ids, address: Address = DEFAULT, as_json: AsJson = False) -> None:
         return
     for one in described:
         describing.show(one)
+
+
+def history(
+    record_id: Annotated[int, typer.Argument(metavar="ID", help="Id of a record, also of one that was removed.")],
+    address: Address = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Show all that happened to a record: attempts, what people did and why, comments."""
+    with connect(address) as client:
+        events = client.get_history(record_id)
+    if as_json:
+        import msgspec
+
+        printing.write_json(msgspec.to_builtins(list(events)))
+        return
+    rows = ((printing.moment(event.time), event.what) for event in events)
+    printing.console().print(printing.table(("time", "what"), rows))
 
 
 def wait(

@@ -14,6 +14,23 @@ from qchive.status import ACTIONS, PriorityEnum
 Ids = int | Iterable[int]
 
 
+def new_queue(
+    compute_tag: str | None,
+    compute_priority: PriorityEnum | str | int | None,
+    tag: str | None,
+    priority: PriorityEnum | str | int | None,
+) -> dict[str, Any]:
+    """A new tag and a new priority, under their present or their shorter names, as requests carry them.
+
+    Raises:
+        ValueError: there is no such priority.
+    """
+    new_tag = tag if compute_tag is None else compute_tag
+    new_priority = priority if compute_priority is None else compute_priority
+    given = {} if new_tag is None else {"compute_tag": new_tag}
+    return given if new_priority is None else given | {"compute_priority": PriorityEnum.of(new_priority).value}
+
+
 class ActionCalls(Session):
     """Change records. `record_ids` is one id or any collection; the answer says which positions of it changed, which
     did not and why, and how many relatives moved with them."""
@@ -64,21 +81,18 @@ class ActionCalls(Session):
 
         `new_tag` and `new_priority` are shorter names of the same.
         """
-        tag = new_compute_tag if new_compute_tag is not None else new_tag
-        priority = new_compute_priority if new_compute_priority is not None else new_priority
-        if tag is None and priority is None:
-            return UpdateMetadata()
-        number = None if priority is None else PriorityEnum.of(priority).value
-        return self._modify(record_ids, compute_tag=tag, compute_priority=number)
+        change = new_queue(new_compute_tag, new_compute_priority, new_tag, new_priority)
+        return self._modify(record_ids, **change) if change else UpdateMetadata()
 
     def add_comment(self, record_ids: Ids, comment: str) -> UpdateMetadata:
         """Write something on records."""
         return self._modify(record_ids, comment=comment)
 
     def get_waiting_reason(self, record_id: int) -> dict[str, Any]:
-        """Why a record waits: `reason`, and under `details` what each active manager says to it."""
+        """Why a record waits: `reason`, under `details` what each active manager says to it, `hint` what to do."""
         answer = self.connection.ask(records.WAITING_REASON, record_id=int(record_id))
-        return {k: v for k, v in (("reason", answer.reason), ("details", answer.details)) if v is not None}
+        parts = {name: getattr(answer, name) for name in answer.__struct_fields__}
+        return {name: value for name, value in parts.items() if value is not None}
 
     def _move(self, name: str, record_ids: Ids) -> UpdateMetadata:
         action = ACTIONS[name]

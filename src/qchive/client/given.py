@@ -81,6 +81,6 @@ def filters(kind: type[msgspec.Struct], given: Mapping[str, Any], single: Collec
 
 
 def _filter(name: str, value: Any, single: Collection[str]) -> Any:
-    if name.endswith(("_before", "_after")):
+    if name.endswith(("before", "after")):
         return wire.utc(datetime.fromisoformat(value) if isinstance(value, str) else value)
     return plain(value) if name in single else plain(as_list(value))

@@ -119,3 +119,8 @@ class MoleculeCalls(Session):
             return DeleteMetadata()
         metadata: DeleteMetadata = self.connection.ask(molecules.BULK_DELETE, body=ids)
         return metadata
+
+    def purge_molecules(self, dry_run: bool = True) -> int:
+        """How many molecules no record refers to; with `dry_run=False` they are removed. Servers of QCHive only."""
+        n: int = self.connection.ask(molecules.PURGE, body=molecules.MoleculePurge(dry_run=dry_run))
+        return n

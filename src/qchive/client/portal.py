@@ -7,14 +7,25 @@ from typing import Self
 
 from qchive.client import config
 from qchive.client.actions import ActionCalls
+from qchive.client.failures import FailureCalls
 from qchive.client.jobs import JobCalls
 from qchive.client.managers import ManagerCalls
 from qchive.client.molecules import MoleculeCalls
+from qchive.client.operations import OperationCalls
 from qchive.client.retrieval import RetrievalCalls
 from qchive.client.submission import SubmissionCalls
 
 
-class PortalClient(SubmissionCalls, RetrievalCalls, ActionCalls, MoleculeCalls, ManagerCalls, JobCalls):
+class PortalClient(
+    SubmissionCalls,
+    RetrievalCalls,
+    ActionCalls,
+    OperationCalls,
+    FailureCalls,
+    MoleculeCalls,
+    ManagerCalls,
+    JobCalls,
+):
     """An archive: add computations, look at their records and manage them.
 
     >>> client = PortalClient("http://localhost:7777")  # doctest: +SKIP

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache, cached_property
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,6 +14,8 @@ from qchive.api import records
 from qchive.api.endpoint import Endpoint
 from qchive.api.records import RecordComment
 from qchive.api.tasks import RecordTask
+from qchive.client import tables
+from qchive.client.history import History
 from qchive.client.outputs import ComputeHistory, NativeFile, Provenance, sent, value_of
 from qchive.errors import Offline, UnknownKind
 from qchive.kinds import KINDS, Kind
@@ -197,6 +198,10 @@ class BaseRecord:
         """Why it waits: `reason`, and under `details` what each active manager says to it."""
         return self._online("waiting_reason").get_waiting_reason(self.id)
 
+    def history(self) -> History:
+        """All that happened to it, oldest first: attempts (lost ones too), what people did, comments."""
+        return self._online("history").get_history(self.id)
+
     # --- how ------------------------------------------------------------------------------------------------------
 
     def _plain(self, name: str) -> Any:
@@ -248,8 +253,7 @@ class BaseRecord:
         return wavefunction(wire.decompress(packed.data, compression))
 
     def _repr_html_(self) -> str:
-        lines = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in self._facts())
-        return f"<table><caption>{escape(type(self).__name__)} {self.id}</caption>{lines}</table>"
+        return tables.facts(f"{type(self).__name__} {self.id}", self._facts())
 
     def _facts(self) -> list[tuple[str, str]]:
         """What a person wants to see at a glance."""

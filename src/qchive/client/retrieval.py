@@ -14,10 +14,12 @@ from qchive import wire
 from qchive.api import records
 from qchive.api.endpoint import BulkGet, Endpoint
 from qchive.client.given import as_ids, filters, is_one, without_nothing
+from qchive.client.history import History, HistoryEvent
 from qchive.client.iterators import RecordQueryIterator
 from qchive.client.progress import Bar
 from qchive.client.records import BaseRecord, as_record, kind_of, rows
 from qchive.client.session import Session
+from qchive.client.tables import Counts
 from qchive.kinds import KINDS
 from qchive.status import RecordStatusEnum
 
@@ -80,13 +82,33 @@ class RetrievalCalls(Session):
 
         Filters, one or several values each: `record_id`, `record_type`, `status`, `manager_name`,
         `history_manager_name`, `parent_id`, `child_id`, `dataset_id`, `project_id`, `owner_user`, `creator_user`; times
-        (datetime or ISO text, UTC): `created_before`, `created_after`, `modified_before`, `modified_after`. `limit` is
-        how many at most, `include` as for getting.
+        (datetime or ISO text, UTC): `created_before`, `created_after`, `modified_before`, `modified_after`. Servers of
+        QCHive know more: `compute_tag`, `program` (that computes energies, also behind an optimizer), `driver`,
+        `method`, `basis`; and of the last error `error_class`, `error_type`, `error_text` (part of the message) and
+        `fingerprint`. `limit` is how many at most, `include` as for getting.
 
         Raises:
             TypeError: a filter that does not exist.
         """
         return self._query(records.QUERY, lambda ids, names: self.get_records(ids, True, include=names), given)
+
+    def count_records(self, **given: Any) -> Counts:
+        """How many records fit, by type and status; filters as for `query_records`. Servers of QCHive only.
+
+        Raises:
+            TypeError: a filter that does not exist.
+        """
+        body = without_nothing(records.Selection(**filters(records.Selection, given)))
+        return Counts(self.connection.ask(records.COUNT, body=body))
+
+    def get_history(self, record_id: int) -> History:
+        """All that happened to a record, oldest first: attempts (lost ones too), what people did, comments; of one that
+        was removed for good, what people did to it. Servers of QCHive only.
+
+        Raises:
+            NotFound: there never was such a record.
+        """
+        return History(self.connection.ask(records.TIMELINE, record_id=int(record_id), answer=list[HistoryEvent]))
 
     def query(self, kind: str, **given: Any) -> RecordQueryIterator:
         """Records of one kind that fit: filters of all records and those of the kind (`program`, `method` …)."""

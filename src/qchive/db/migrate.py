@@ -8,7 +8,7 @@ import psycopg
 
 from qchive.errors import WrongSchema
 
-VERSION = 1
+VERSION = 2
 """The schema this release works on: the number of the newest file in `migrations/`, or 1 for the first schema."""
 
 _LOCK = 0x51_43_48_49_56_45  # "QCHIVE": one process migrates, the others wait and find it done
@@ -29,7 +29,7 @@ def migrate(conninfo: str) -> int:
             )
         if found == 0:
             conn.execute(_text("schema.sql"))
-        for step in range(max(found, 1) + 1, VERSION + 1):
+        for step in range(found + 1 if found else VERSION + 1, VERSION + 1):
             conn.execute(_text(f"migrations/{step:04}.sql"))
         if found != VERSION:
             conn.execute(

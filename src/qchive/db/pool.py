@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import TypeVar
 
 import psycopg
-from psycopg import AsyncConnection, errors
+from psycopg import errors
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from qchive.db import statements
+from qchive.db.connection import BEGIN, COMMIT
+from qchive.db.connection import Connection as Connection
 from qchive.errors import Unavailable
 
 T = TypeVar("T")
-Connection = AsyncConnection[Any]
 
 TRANSIENT = (
     errors.DeadlockDetected,
@@ -44,13 +46,15 @@ class Database:
         self.patience = patience
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             conninfo,
+            connection_class=Connection,
             min_size=1,
             max_size=size,
             open=False,
             timeout=min(5.0, patience),
             reconnect_timeout=2.0,
             configure=_configure,
-            kwargs={"autocommit": True, "prepare_threshold": 1},
+            # Preparing is ours: psycopg would make the session forget all statements after each rollback.
+            kwargs={"autocommit": True, "prepare_threshold": None},
         )
 
     async def open(self) -> None:
@@ -78,11 +82,16 @@ class Database:
                 if await _committed(conn, name):
                     return done
                 unsure.clear()
-            async with conn.transaction():
-                done = await work(conn)
-                (name,) = await statements.column(conn, "transactions/current")
-                if name is not None:
-                    unsure.append((name, done))
+            conn.queue(BEGIN, {})
+            began = statements.later(conn, "transactions/current")
+            done = await work(conn)
+            if not began.here:
+                await conn.flush()
+            unsure.append((began.column()[0], done))
+            committed = conn.queue(COMMIT, {})
+            await conn.flush()
+            if committed.command != COMMIT.text:
+                raise RuntimeError("the transaction had failed, and was rolled back")
             unsure.clear()
             return done
 
@@ -98,8 +107,7 @@ class Database:
         races = 0
         while True:
             try:
-                async with self._pool.connection() as conn:
-                    return await work(conn)
+                return await self._once(work)
             except errors.ProgramLimitExceeded:
                 # An OperationalError that would come again each time.
                 raise
@@ -113,6 +121,20 @@ class Database:
                     raise Unavailable(f"The database does not answer ({trouble}); try again later") from trouble
                 await asyncio.sleep(delay * random.uniform(0.7, 1.3))
                 delay = min(delay * 2, 1.0)
+
+    async def _once(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        conn = await self._pool.getconn()
+        try:
+            return await work(conn)
+        except BaseException:
+            conn.forget()
+            if not conn.closed:
+                # A connection that is just being lost does not roll back, and says so less well than the error does.
+                with suppress(psycopg.OperationalError):
+                    await conn.rollback()
+            raise
+        finally:
+            await self._pool.putconn(conn)
 
 
 async def _committed(conn: Connection, transaction: str) -> bool:

@@ -83,6 +83,8 @@ _JOB = {
     "scheduled_before": "scheduled_date < %({0})b",
     "scheduled_after": "scheduled_date > %({0})b",
 }
+_FAILED = "a.record_id = r.id AND a.attempt_no = r.attempt_no AND a.outcome = 'error'"
+"""Of a record's attempts, the last one, if it failed."""
 _NOT_FILTERS = {"limit", "cursor", "include", "exclude"}
 
 Composed = tuple[str, dict[str, Any]]
@@ -116,6 +118,25 @@ def counted(selection: Any, upto: int | None = None) -> Composed:
     )
 
 
+def errors(selection: Any, examples: int, limit: int) -> Composed:
+    """Records in error that fit, grouped by how their last attempt failed, the most frequent first: fingerprint, class,
+    type, program, how many, the newest ids, first and last time, and the newest one's message."""
+    clauses, params = _selected(selection)
+    where = " AND ".join(["r.status = 'error'", _FAILED, *clauses])
+    return (
+        "SELECT g.fingerprint, g.error_class, g.error_type, g.qc_program, g.n, g.ids, g.first, g.last, a.error_message"
+        " FROM (SELECT a.fingerprint, a.error_class, a.error_type, s.qc_program, count(*) AS n,"
+        " (array_agg(r.id ORDER BY r.id DESC))[:%(examples)b] AS ids, max(r.id) AS newest,"
+        " min(a.ended_on) AS first, max(a.ended_on) AS last"
+        f" FROM record r CROSS JOIN attempt a JOIN specification s ON s.id = r.spec_id WHERE {where}"
+        " GROUP BY a.fingerprint, a.error_class, a.error_type, s.qc_program"
+        " ORDER BY n DESC, last DESC, fingerprint LIMIT %(limit)b) AS g"
+        f" JOIN record r ON r.id = g.newest JOIN attempt a ON {_FAILED}"
+        " ORDER BY g.n DESC, g.last DESC, g.fingerprint",
+        params | {"examples": examples, "limit": limit},
+    )
+
+
 def _selected(selection: Any) -> tuple[list[str], dict[str, Any]]:
     clauses: list[str] = []
     params: dict[str, Any] = {}
@@ -134,8 +155,7 @@ def _selected(selection: Any) -> tuple[list[str], dict[str, Any]]:
     if of_specification:
         clauses.append(_by_specification(of_specification))
     if of_error:
-        last = "a.record_id = r.id AND a.attempt_no = r.attempt_no AND a.outcome = 'error'"
-        clauses.append(f"EXISTS (SELECT FROM attempt a WHERE {' AND '.join([last, *of_error])})")
+        clauses.append(f"EXISTS (SELECT FROM attempt a WHERE {' AND '.join([_FAILED, *of_error])})")
     return clauses, params
 
 

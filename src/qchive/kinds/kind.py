@@ -127,6 +127,8 @@ class Kind(msgspec.Struct, frozen=True, eq=False):
     fields: Mapping[str, Any] = {}
     """Plain fields of the kind's own → value before the record is complete."""
     children: tuple[ChildRole, ...] = ()
+    schema: str = ""
+    """The name of the schema by which a result is taken for one of this kind before the record has been looked at."""
     has_wavefunction: bool = False
     is_service: bool = False
     example: Mapping[str, Any] = {}

@@ -110,8 +110,11 @@ def _task(given: TaskInput) -> Task:
     )
 
 
+SCHEMA = "qcschema_optimization_output"
+
+
 def _outcome(packed: bytes) -> Outcome:
-    result = returned.success(packed, returned.OptimizationResult, "qcschema_optimization_output")
+    result = returned.success(packed, returned.OptimizationResult, SCHEMA)
     if result.final_molecule is None:
         raise ResultRefused("An optimization that succeeded has a final_molecule, this one has none")
     if not all(map(math.isfinite, result.energies)):
@@ -157,6 +160,7 @@ optimization = Kind(
     task=_task,
     outcome=_outcome,
     molecules=("initial_molecule", "final_molecule"),
+    schema=SCHEMA,
     fields={"energies": None},
     children=(ChildRole("trajectory", "trajectory_ids", "singlepoint"),),
     example={

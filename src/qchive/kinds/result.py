@@ -119,6 +119,11 @@ def failure(packed: bytes) -> FailedOperation | None:
     return None
 
 
+def schema_name(packed: bytes) -> str | None:
+    """The schema that a returned result names."""
+    return _decode(packed, _Header).schema_name
+
+
 def success(packed: bytes, kind: type[T], schema_name: str) -> T:
     """A successful result of the schema that the record's kind wants."""
     header = _decode(packed, _Header)

@@ -146,8 +146,11 @@ def _count(value: Any) -> int:
     return sum(map(_count, value)) if isinstance(value, (list, tuple)) else 1
 
 
+SCHEMA = "qcschema_output"
+
+
 def _outcome(packed: bytes) -> Outcome:
-    return singlepoint_outcome(returned.success(packed, returned.AtomicResult, "qcschema_output"))
+    return singlepoint_outcome(returned.success(packed, returned.AtomicResult, SCHEMA))
 
 
 HYDROGEN = {"symbols": ["H", "H"], "geometry": [0.0, 0.0, 0.0, 0.0, 0.0, 1.4]}
@@ -163,6 +166,7 @@ singlepoint = Kind(
     task=_task,
     outcome=_outcome,
     molecules=("molecule",),
+    schema=SCHEMA,
     has_wavefunction=True,
     example={
         "specification": {"program": "pyscf", "driver": "energy", "method": "b3lyp-d3bj", "basis": "def2-svp"},

@@ -20,6 +20,7 @@ from qchive.errors import NoSuchPath, UnknownKind
 from qchive.kinds import KINDS, Kind
 from qchive.server import page, presence
 from qchive.server.bind import Identify, nobody, on_error, refusal, routes
+from qchive.server.dispatch import Addresses
 from qchive.server.handlers import handlers
 from qchive.server.marks import Marks
 from qchive.server.settings import Settings
@@ -50,8 +51,9 @@ def create_app(
             await db.close()
 
     rows = endpoints(kinds)
+    answering = routes(rows, handlers(rows), identify)
     app = Starlette(
-        routes=[*page.ROUTES, *routes(rows, handlers(rows), identify), *_unknown_kinds()],
+        routes=[*page.ROUTES, *answering, *_unknown_kinds()],
         lifespan=lifespan,
         exception_handlers={HTTPException: on_error, Exception: on_error},
     )
@@ -60,7 +62,7 @@ def create_app(
     app.state.kinds = kinds
     app.state.endpoints = rows
     app.state.marks = Marks()
-    return _Door(app)
+    return _Door(app, Addresses(answering))
 
 
 def _unknown_kinds() -> list[Route]:
@@ -79,10 +81,11 @@ def _unknown_kinds() -> list[Route]:
 
 class _Door:
     """What addresses may look like: existing clients ping `//api/v1/ping`, and none of ours is longer than `LONGEST`
-    (numbers of thousands of digits cannot even be read)."""
+    (numbers of thousands of digits cannot even be read). Those that are known are answered at once."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: Starlette, addresses: Addresses) -> None:
         self.app = app
+        self.addresses = addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -91,5 +94,12 @@ class _Door:
                 await refusal(NoSuchPath("404 Not Found: the address is too long"))(scope, receive, send)
                 return
             if path.startswith("//"):
-                scope = {**scope, "path": "/" + path.lstrip("/")}
+                scope["path"] = path = "/" + path.lstrip("/")
+            found = self.addresses.find(scope["method"], path)
+            if found is not None:
+                serve, scope["path_params"] = found
+                scope["app"] = self.app
+                response = await serve(Request(scope, receive, send))
+                await response(scope, receive, send)
+                return
         await self.app(scope, receive, send)

@@ -29,9 +29,8 @@ async def claim(ctx: Context, body: Claim) -> list[RecordTask]:
         ids = await _take(conn, ctx, worker_id, offer, limit)
         if not ids:
             return []
-        rows = await statements.rows(conn, "records/tasks", payload.TaskRow, ids=ids)
-        by_id = {row.id: row for row in rows}
-        return await payload.tasks(conn, ctx.kinds, [by_id[i] for i in ids])
+        tasks = await payload.tasks(conn, ctx.kinds, ids)
+        return [tasks[i] for i in ids]
 
     return await ctx.db.run(work)
 

@@ -8,6 +8,7 @@ from qchive.server import (
     adding,
     changing,
     claiming,
+    failures,
     jobs,
     managers,
     molecules,
@@ -22,7 +23,7 @@ from qchive.server.bind import Handler
 ROOMS = {
     "about": (about,),
     "molecules": (molecules,),
-    "records": (records, adding, changing, outputs, timeline),
+    "records": (records, adding, changing, outputs, timeline, failures),
     "operations": (operations,),
     "managers": (managers,),
     "tasks": (claiming, returning),

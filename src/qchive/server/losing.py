@@ -7,6 +7,7 @@ from typing import Any
 
 from qchive.db import statements
 from qchive.db.pool import Connection
+from qchive.diagnosis import diagnose
 from qchive.wire import compress
 
 _NEVER = 1 << 30
@@ -59,7 +60,16 @@ async def _quarantine(conn: Connection, ids: list[int]) -> None:
         "Every attempt ended with its compute manager gone (out of memory, out of time, a crashed node?). "
         "Look at the managers' logs; reset the record to try again."
     )
-    written = await statements.tuples(conn, "records/quarantine", ids=ids, error_type=QUARANTINE, error_message=message)
+    found = diagnose(QUARANTINE, message)
+    written = await statements.tuples(
+        conn,
+        "records/quarantine",
+        ids=ids,
+        error_type=QUARANTINE,
+        error_message=message,
+        error_class=found.error_class.value,
+        fingerprint=found.fingerprint,
+    )
     await statements.execute(
         conn,
         "blobs/add",

@@ -32,9 +32,35 @@ def objection(need: Need, offer: Offer, *, strict: bool) -> str | None:
     wrong = unmet(need.versions, offer.programs)
     if wrong:
         return "Manager has other versions: " + ", ".join(wrong)
-    if need.tag is not None and need.tag not in offer.tags and (strict or "*" not in offer.tags):
+    if not _handles(need, offer, strict=strict):
         return f'Manager does not handle tag "{need.tag}"'
     return None
+
+
+def advice(need: Need, offers: Sequence[Offer], *, strict: bool) -> str | None:
+    """What stands in the way of a task that none of the managers would run; None if one would."""
+    able = [offer for offer in offers if need.programs <= set(offer.programs)]
+    right = [offer for offer in able if not unmet(need.versions, offer.programs)]
+    if not able:
+        missing = need.programs - {name for offer in offers for name in offer.programs} or need.programs
+        return f"No active manager has {', '.join(sorted(missing))}: start one where it is installed"
+    if not right:
+        there: dict[str, set[str]] = {name: set() for name in need.versions}
+        for name, versions in there.items():
+            versions.update(*(offer.programs.get(name, ()) for offer in able))
+        wrong = unmet(need.versions, {name: sorted(versions) for name, versions in there.items()})
+        wanted = wrong or [f"{name} {demand}" for name, demand in need.versions.items()]
+        return f"No active manager has the versions demanded ({'; '.join(wanted)}): start one that has"
+    if not any(_handles(need, offer, strict=strict) for offer in right):
+        tags = ", ".join(sorted({tag for offer in right for tag in offer.tags}))
+        return (
+            f'No active manager that could run it handles tag "{need.tag}", only {tags}: start one, or change the tag'
+        )
+    return None
+
+
+def _handles(need: Need, offer: Offer, *, strict: bool) -> bool:
+    return need.tag is None or need.tag in offer.tags or (not strict and "*" in offer.tags)
 
 
 def unmet(demands: Mapping[str, str], offered: Mapping[str, Sequence[str]]) -> list[str]:

@@ -8,6 +8,7 @@ import msgspec
 
 from qchive.db import statements
 from qchive.db.pool import Connection
+from qchive.server.family import Family
 from qchive.status import UNFINISHED, Action, Effect, Spread, Status
 
 
@@ -64,7 +65,7 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.changed.difference(self.asked))
 
 
-class Family(msgspec.Struct, frozen=True):
+class Locked(msgspec.Struct, frozen=True):
     """Locked records: those asked for, and what an action on them reaches."""
 
     before: dict[int, Status]
@@ -96,7 +97,7 @@ async def change(conn: Connection, ids: Iterable[int], what: Change) -> Moved:
     return Moved(asked=asked, before=family.before, changed=changed, touched=family.touched)
 
 
-async def _move(conn: Connection, what: Change, asked: Collection[int], family: Family) -> tuple[int, frozenset[int]]:
+async def _move(conn: Connection, what: Change, asked: Collection[int], family: Locked) -> tuple[int, frozenset[int]]:
     action, ids = what.action, list(family.reached)
     ((operation_id, moved),) = await statements.tuples(
         conn,
@@ -150,7 +151,7 @@ async def lock_family(
     unfinished: bool = False,
     undoing: bool = False,
     children: bool = True,
-) -> Family:
+) -> Locked:
     """Lock records and all that the action reaches from those it applies to.
 
     Everything that decides is locked in the order of the ids. Somebody may link a new child until the lock holds, so
@@ -160,33 +161,18 @@ async def lock_family(
     sources = action.sources & UNFINISHED if unfinished and spread is not Spread.none else action.sources
     before: dict[int, Status] = {}
     touched: dict[int, int | None] = {}
-    wanted = set(await _relatives(conn, ids, action, spread))
+    family = Family(ids, spread)
+    await family.look(conn)
     while True:
-        for i, status, operation_id in await statements.tuples(conn, "records/lock_status", ids=list(wanted)):
+        new = list((family.all | family.outside).difference(before))
+        locked = await statements.tuples(conn, "records/lock_status", ids=new)
+        for i, status, operation_id in locked:
             before[i], touched[i] = Status(status), operation_id
         start = {i for i in ids if i in before and before[i] in sources}
-        found = await _relatives(conn, start, action, spread)
-        if before.keys() >= found.keys():
-            return Family(before, touched, start, {i for i, reached in found.items() if reached})
-        wanted = found.keys() - before.keys()
-
-
-async def _relatives(conn: Connection, ids: Collection[int], action: Action, spread: Spread) -> dict[int, bool]:
-    """Everybody who decides about what an action reaches, and whether it reaches them."""
-    if spread is Spread.none or not ids:
-        return dict.fromkeys(ids, True)
-    spares = action.sources if spread is Spread.family else ()
-    found: dict[int, bool] = {}
-    for i, reached in await statements.tuples(
-        conn,
-        "records/relatives",
-        ids=list(ids),
-        up=spread in (Spread.parents, Spread.family),
-        down=spread in (Spread.children, Spread.family),
-        spares=[s.value for s in spares],
-    ):
-        found[i] = reached or found.get(i, False)
-    return found
+        family = Family(start, spread)
+        await family.look(conn)
+        if before.keys() >= family.all | family.outside:
+            return Locked(before, touched, start, family.reached(before, sources))
 
 
 def _json(value: Mapping[str, str | int]) -> str:

@@ -17,7 +17,7 @@ from qchive.errors import CountMoved, InvalidBody, NotFound, NotUndoable
 from qchive.server import access, jobs
 from qchive.server.context import Context
 from qchive.server.running import RUN, run_to_the_end
-from qchive.status import ACTIONS, Action, Effect, RecordStatusEnum
+from qchive.status import ACTIONS, IRREVERSIBLE, Action, Effect, RecordStatusEnum
 from qchive.wire import Json
 
 EXAMPLES = 5
@@ -200,7 +200,7 @@ async def undo(ctx: Context, body: api.Undo, operation_id: int) -> api.Operation
         if not found:
             raise NotFound(f"There is no operation {operation_id}", ids=[operation_id])
         ((action, effect, moves),) = found
-        if Effect(effect) is Effect.none:
+        if Effect(effect) in IRREVERSIBLE:
             raise NotUndoable(f"Operation {operation_id} ({action}) cannot be taken back")
         begun = await _begin(
             ctx,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any
 
 import msgspec
 
@@ -28,28 +29,35 @@ class TaskRow(msgspec.Struct):
     specification: bytes
 
 
-async def tasks(conn: Connection, kinds: Mapping[str, Kind], rows: Sequence[TaskRow]) -> list[RecordTask]:
-    """Tasks as they travel, in the order given. Function and arguments are null before the first claim."""
-    claimed = [row.id for row in rows if row.attempt_no > 0]
-    molecules = await _molecules(conn, claimed, kinds) if claimed else {}
-    return [_task(kinds[row.kind], row, molecules.get(row.id, {})) for row in rows]
-
-
-async def _molecules(
-    conn: Connection, ids: list[int], kinds: Mapping[str, Kind]
-) -> dict[int, dict[str, list[Molecule]]]:
+async def tasks(conn: Connection, kinds: Mapping[str, Kind], ids: Sequence[int]) -> dict[int, RecordTask]:
+    """The tasks of records as they travel; only unfinished records have one. Function and arguments are null before the
+    first claim."""
     roles = list({kind.molecules[0] for kind in kinds.values() if kind.molecules})
+    given = statements.later(conn, "records/inputs", ids=list(ids), roles=roles)
+    rows = await statements.rows(conn, "records/tasks", TaskRow, ids=list(ids))
+    molecules = _molecules(given.tuples(), {row.id for row in rows if row.attempt_no > 0})
+    specifications = {row.specification: msgspec.json.decode(row.specification) for row in rows}
+    return {
+        row.id: _task(kinds[row.kind], row, specifications[row.specification], molecules.get(row.id, {}))
+        for row in rows
+    }
+
+
+def _molecules(placed: Iterable[tuple[Any, ...]], claimed: Set[int]) -> dict[int, dict[str, list[Molecule]]]:
     found: dict[int, dict[str, list[Molecule]]] = {}
-    for record_id, role, molecule_id, document in await statements.tuples(conn, "records/inputs", ids=ids, roles=roles):
-        molecule = msgspec.json.decode(with_id(document, molecule_id))
-        found.setdefault(record_id, {}).setdefault(role, []).append(molecule)
+    for record_id, role, molecule_id, document in placed:
+        if record_id in claimed:
+            molecule = msgspec.json.decode(with_id(document, molecule_id))
+            found.setdefault(record_id, {}).setdefault(role, []).append(molecule)
     return found
 
 
-def _task(kind: Kind, row: TaskRow, molecules: Mapping[str, Sequence[Molecule]]) -> RecordTask:
+def _task(
+    kind: Kind, row: TaskRow, specification: dict[str, Any], molecules: Mapping[str, Sequence[Molecule]]
+) -> RecordTask:
     function, kwargs = None, None
     if row.attempt_no > 0:
-        made = kind.task(TaskInput(row.id, msgspec.json.decode(row.specification), molecules, {}))
+        made = kind.task(TaskInput(row.id, specification, molecules, {}))
         function, kwargs = made.function, Bytes(compress(made.kwargs))
     return RecordTask(
         id=task_id(row.id, row.attempt_no),

@@ -26,6 +26,10 @@ MISSING = "Could not find all requested records"
 _EMPTY = Json(b"{}")
 
 
+Place = tuple[Any, ...]
+"""A record, a role, and the molecule that has it there."""
+
+
 class Row(msgspec.Struct):
     """What every record shows."""
 
@@ -66,19 +70,29 @@ async def _records(ctx: Context, ids: Sequence[int], asked: Projection) -> dict[
     wide = any(wants[kind.name].result(kind) for kind in kinds)
 
     async def work(conn: Connection) -> dict[int, api.Record]:
-        rows = await statements.rows(conn, "records/get", Row, ids=list(set(ids)), wide=wide)
+        distinct = list(set(ids))
+        got = statements.later(conn, "records/get", ids=distinct, wide=wide)
+        places: list[Place] = []
+        if any(_wants_molecules(kind, wants[kind.name]) for kind in kinds):
+            # Behind the records: one that is shown as complete shows all of its molecules.
+            places = await statements.tuples(conn, "records/molecules", ids=distinct)
+        await conn.flush()
+        rows = got.rows(Row)
         found: dict[int, api.Record] = {}
         for kind in {row.kind for row in rows} & wants.keys():
             of_kind = [row for row in rows if row.kind == kind]
-            found |= await _of_kind(conn, ctx.kinds[kind], of_kind, wants[kind])
+            found |= await _of_kind(conn, ctx.kinds[kind], of_kind, places, wants[kind])
         return found
 
     return await ctx.db.read(work)
 
 
-async def _of_kind(conn: Connection, kind: Kind, rows: Sequence[Row], want: Wanted) -> dict[int, api.Record]:
+async def _of_kind(
+    conn: Connection, kind: Kind, rows: Sequence[Row], places: Sequence[Place], want: Wanted
+) -> dict[int, api.Record]:
     found = {row.id: _plain(kind, row, want) for row in rows}
-    for add_part in (_add_molecules, _add_children, _add_history, _add_comments, _add_task):
+    await _add_molecules(conn, kind, found, [place for place in places if place[0] in found], want)
+    for add_part in (_add_children, _add_history, _add_comments, _add_task):
         await add_part(conn, kind, found, want)
     await outputs.add_blobs(conn, kind, found, want)
     return found
@@ -110,10 +124,13 @@ def _fields(text: bytes) -> dict[str, Json]:
     return {name: Json(bytes(value)) for name, value in stored.items()}
 
 
-async def _add_molecules(conn: Connection, kind: Kind, found: Mapping[int, api.Record], want: Wanted) -> None:
-    if not want.any((*kind.molecules, *(f"{role}_id" for role in kind.molecules))):
-        return
-    placed = await statements.tuples(conn, "records/molecules", ids=list(found))
+def _wants_molecules(kind: Kind, want: Wanted) -> bool:
+    return want.any((*kind.molecules, *(f"{role}_id" for role in kind.molecules)))
+
+
+async def _add_molecules(
+    conn: Connection, kind: Kind, found: Mapping[int, api.Record], placed: Sequence[Place], want: Wanted
+) -> None:
     for record_id, role, molecule_id in placed:
         if f"{role}_id" in want:
             setattr(found[record_id], f"{role}_id", molecule_id)
@@ -156,7 +173,7 @@ async def _add_comments(conn: Connection, kind: Kind, found: Mapping[int, api.Re
 
 async def _add_task(conn: Connection, kind: Kind, found: Mapping[int, api.Record], want: Wanted) -> None:
     if "task" in want:
-        tasks = await _tasks(conn, {kind.name: kind}, list(found))
+        tasks = await payload.tasks(conn, {kind.name: kind}, list(found))
         for i, record in found.items():
             record.task = tasks.get(i)
     if "service" in want:
@@ -169,11 +186,6 @@ async def _children(conn: Connection, ids: Sequence[int], role: str) -> dict[int
     for parent, child in await statements.tuples(conn, "records/children", ids=list(ids), role=role):
         listed.setdefault(parent, []).append(child)
     return listed
-
-
-async def _tasks(conn: Connection, kinds: Mapping[str, Kind], ids: Sequence[int]) -> dict[int, RecordTask]:
-    rows = await statements.rows(conn, "records/tasks", payload.TaskRow, ids=list(ids))
-    return {task.record_id: task for task in await payload.tasks(conn, kinds, rows)}
 
 
 async def query(ctx: Context, body: Any) -> list[int]:
@@ -200,7 +212,7 @@ async def task(ctx: Context, record_id: int) -> RecordTask | None:
     """The record's task, while it has one."""
 
     async def work(conn: Connection) -> RecordTask | None:
-        found = (await _tasks(conn, ctx.kinds, [record_id])).get(record_id)
+        found = (await payload.tasks(conn, ctx.kinds, [record_id])).get(record_id)
         if found is None:
             await exists(conn, record_id)
         return found
@@ -217,10 +229,9 @@ async def comments(ctx: Context, record_id: int) -> list[api.RecordComment]:
     """Comments, oldest first."""
 
     async def work(conn: Connection) -> list[api.RecordComment]:
-        found = await statements.rows(conn, "comments/list", api.RecordComment, ids=[record_id])
-        if not found:
-            await exists(conn, record_id)
-        return found
+        found = statements.later(conn, "comments/list", ids=[record_id])
+        await exists(conn, record_id)
+        return found.rows(api.RecordComment)
 
     return await ctx.db.read(work)
 
@@ -263,27 +274,34 @@ async def waiting_reason(ctx: Context, record_id: int) -> api.WaitingReason:
         found = await statements.tuples(conn, "records/waiting", id=record_id)
         if not found:
             return api.WaitingReason(reason="Record does not exist")
-        status, tag, programs, versions = found[0]
-        if programs is None:
+        kind, status, tag, programs, versions = found[0]
+        if kind in ctx.kinds and ctx.kinds[kind].is_service:
             return api.WaitingReason(reason="Record is a service")
-        if status != "waiting":
+        if status != RecordStatusEnum.waiting.value:
             return api.WaitingReason(reason="Record is not waiting")
-        managers = await statements.tuples(conn, "managers/active")
-        if not managers:
-            return api.WaitingReason(reason="No active managers")
-        need = matching.Need(frozenset(programs), versions, tag)
-        strict = ctx.settings.strict_compute_tags
-        details = {
-            name: matching.objection(need, matching.Offer(offered, tags), strict=strict)
-            for name, tags, offered in managers
+        if programs is None:
+            return api.WaitingReason(reason="Missing task? This is a developer error")
+        offers = {
+            name: matching.Offer(offered, tags)
+            for name, tags, offered in await statements.tuples(conn, "managers/active")
         }
-        fits = any(text is None for text in details.values())
-        return api.WaitingReason(
-            reason="Waiting for a free manager" if fits else "No manager matches programs & tags",
-            details={name: text or "Manager is busy" for name, text in details.items()},
-        )
+        need = matching.Need(frozenset(programs), versions, tag)
+        return _why_waiting(need, offers, strict=ctx.settings.strict_compute_tags)
 
     return await ctx.db.read(work)
+
+
+def _why_waiting(need: matching.Need, offers: Mapping[str, matching.Offer], *, strict: bool) -> api.WaitingReason:
+    if not offers:
+        return api.WaitingReason(reason="No active managers", hint="Start one: `qchive worker`")
+    hint = matching.advice(need, list(offers.values()), strict=strict)
+    return api.WaitingReason(
+        reason="No manager matches programs & tags" if hint else "Waiting for a free manager",
+        details={
+            name: matching.objection(need, offer, strict=strict) or "Manager is busy" for name, offer in offers.items()
+        },
+        hint=hint,
+    )
 
 
 async def count(ctx: Context, body: api.Selection) -> list[api.StatusCount]:

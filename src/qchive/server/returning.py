@@ -16,17 +16,25 @@ from qchive.db.pool import Connection
 from qchive.errors import LimitExceeded, ManagerRefused, QCHiveError
 from qchive.kinds import Kind
 from qchive.kinds.kind import ResultRefused
-from qchive.kinds.result import ComputeError, FailedOperation, failure
+from qchive.kinds.result import ComputeError, FailedOperation, failure, schema_name
 from qchive.server import storing
 from qchive.server.context import Context
 from qchive.server.judging import Standing, Verdict, judge
+from qchive.server.resetting import reset_failed
+from qchive.server.settings import AutoReset
 from qchive.status import Status
-from qchive.wire import decompress_bytes
+from qchive.wire import decompress_bytes, unpacked_size
 
 log = logging.getLogger("qchive.server")
 
 UNFIT = "result_refused"
 """The error type of a record whose manager returned something that cannot be stored."""
+
+AT_ONCE = 1 << 18
+"""Bytes of unpacked results that are read at once; more are read beside other requests, by a thread."""
+
+UNKNOWN = ""
+"""The kind of record that a result was read for whose schema no kind has."""
 
 
 class Returned(msgspec.Struct, frozen=True):
@@ -36,6 +44,8 @@ class Returned(msgspec.Struct, frozen=True):
     ready: storing.Success | storing.Failure
     refused: str | None = None
     """Why the result itself is not taken; what is ready is then a failure that says so."""
+    kind: str | None = None
+    """The kind of record that it was read for; None if it reads the same for any."""
 
     @property
     def record_id(self) -> int:
@@ -57,6 +67,7 @@ class Locked(msgspec.Struct):
     """A record that a result is for."""
 
     id: int
+    kind: str
     status: str
     attempt_no: int
     worker_id: int | None
@@ -69,77 +80,102 @@ async def return_finished(ctx: Context, body: Return) -> TaskReturnMetadata:
     most = ctx.settings.limits["manager_tasks_claim"]
     if len(body.results_compressed) > most:
         raise LimitExceeded(f"Attempted to return too many results - limit is {most}", limit=most)
-    kinds = await _kinds(ctx, body)
-    given = await asyncio.to_thread(_read_all, ctx, kinds, body)
+    packed = {task_id: data.data for task_id, data in body.results_compressed.items()}
+    sizes = [unpacked_size(data) for data in packed.values()]
+    if None in sizes or sum(size or 0 for size in sizes) > AT_ONCE:
+        given = await asyncio.to_thread(_read_all, ctx, packed)
+    else:
+        given = _read_all(ctx, packed)
     try:
-        return await _take(ctx, name, given)
+        return await _take(ctx, name, packed, given)
     except QCHiveError:
         raise
     except Exception as trouble:
         # One result holds something that neither we nor PostgreSQL foresaw. The others shall not suffer from it.
         log.error("results of %s are taken one by one: %s", name, trouble)
-        return _merged([await _take_alone(ctx, name, one) for one in given])
+        return _merged([await _take_alone(ctx, name, packed, one) for one in given])
 
 
-async def _kinds(ctx: Context, body: Return) -> dict[int, Kind]:
-    ids = [attempt_of(task_id)[0] for task_id in body.results_compressed]
-    found = await ctx.db.read(lambda conn: statements.tuples(conn, "records/kinds", ids=ids))
-    return {record_id: ctx.kinds[kind] for record_id, kind in found if kind in ctx.kinds}
+def _read_all(ctx: Context, packed: Mapping[int, bytes]) -> list[Returned]:
+    return [_read(ctx, task_id, data) for task_id, data in packed.items()]
 
 
-def _read_all(ctx: Context, kinds: Mapping[int, Kind], body: Return) -> list[Returned]:
-    limit = ctx.settings.max_result
-    read = []
-    for task_id, data in body.results_compressed.items():
-        try:
-            read.append(Returned(task_id, _read(ctx, kinds.get(attempt_of(task_id)[0]), task_id, data.data, limit)))
-        except (ResultRefused, QCHiveError, RecursionError) as e:
-            read.append(_unfit(task_id, str(e)))
-        except Exception:
-            # A fault of ours: it costs this one result, not its neighbours.
-            read.append(_unforeseen(task_id))
-    return read
+def _read(ctx: Context, task_id: int, data: bytes, kind: Kind | None = None) -> Returned:
+    """Read a result for a record of this kind; if that is not known yet, of the kind that has such results."""
+    read_for = kind.name if kind else None
+    try:
+        unpacked = decompress_bytes(data, "zstd", ctx.settings.max_result)
+        failed = failure(unpacked)
+        if failed is not None:
+            return Returned(task_id, storing.failure(failed))
+        kind = kind or _likely(ctx.kinds, schema_name(unpacked))
+        read_for = kind.name if kind else UNKNOWN
+        if kind is None:
+            raise ResultRefused("No record has such a result")
+        return Returned(task_id, storing.success(ctx.kinds, kind.outcome(unpacked)), kind=read_for)
+    except (ResultRefused, QCHiveError, RecursionError) as e:
+        return _unfit(task_id, str(e), read_for)
+    except Exception:
+        # A fault of ours: it costs this one result, not its neighbours.
+        return _unforeseen(task_id, read_for)
 
 
-def _read(ctx: Context, kind: Kind | None, task_id: int, data: bytes, limit: int) -> storing.Success | storing.Failure:
-    packed = decompress_bytes(data, "zstd", limit)
-    failed = failure(packed)
-    if failed is not None:
-        return storing.failure(failed)
-    if kind is None:
-        raise ResultRefused("There is no such record")
-    return storing.success(ctx.kinds, kind.outcome(packed))
+def _likely(kinds: Mapping[str, Kind], schema: str | None) -> Kind | None:
+    return next((kind for kind in kinds.values() if kind.schema and kind.schema == schema), None)
 
 
-def _unfit(task_id: int, reason: str) -> Returned:
+async def _read_again(
+    ctx: Context, packed: Mapping[int, bytes], given: Sequence[Returned], records: Mapping[int, Locked]
+) -> list[Returned]:
+    """The same results; what was read for another kind than its record has turned out to be of, is read once more."""
+
+    def fit(one: Returned) -> Returned:
+        record = records.get(one.record_id)
+        if record is None or one.kind in (None, record.kind):
+            return one
+        if record.kind not in ctx.kinds:
+            return _unfit(one.task_id, f"This server does not know records of type {record.kind}")
+        return _read(ctx, one.task_id, packed[one.task_id], ctx.kinds[record.kind])
+
+    if all(one.kind in (None, records[one.record_id].kind) for one in given if one.record_id in records):
+        return list(given)
+    return await asyncio.to_thread(lambda: list(map(fit, given)))
+
+
+def _unfit(task_id: int, reason: str, kind: str | None = None) -> Returned:
     message = f"The compute manager returned something that cannot be stored: {reason}"
     error = ComputeError(error_type=UNFIT, error_message=message)
-    return Returned(task_id, storing.failure(FailedOperation(error=error)), reason)
+    return Returned(task_id, storing.failure(FailedOperation(error=error)), reason, kind)
 
 
-def _unforeseen(task_id: int) -> Returned:
+def _unforeseen(task_id: int, kind: str | None = None) -> Returned:
     error_id = secrets.token_hex(6)
     log.exception("error %s: the result of task %s", error_id, task_id)
-    return _unfit(task_id, f"Internal server error {error_id}: ask your admin")
+    return _unfit(task_id, f"Internal server error {error_id}: ask your admin", kind)
 
 
-async def _take(ctx: Context, name: str, given: Sequence[Returned]) -> TaskReturnMetadata:
+async def _take(ctx: Context, name: str, packed: Mapping[int, bytes], given: Sequence[Returned]) -> TaskReturnMetadata:
     async def work(conn: Connection) -> TaskReturnMetadata:
-        known = await statements.tuples(conn, "managers/contact", name=name)
+        contact = statements.later(conn, "managers/contact", name=name)
+        lock = statements.later(conn, "records/lock", ids=[one.record_id for one in given])
+        ended = await _ended(conn, given)
+        known = contact.tuples()
         if not known:
             raise ManagerRefused(f"Manager {name} does not exist")
-        return await _store(conn, known[0][0], given)
+        records = {r.id: r for r in lock.rows(Locked)}
+        read = await _read_again(ctx, packed, given, records)
+        return await _store(conn, known[0][0], read, records, ended, ctx.settings.auto_reset)
 
     return await ctx.db.run(work)
 
 
-async def _take_alone(ctx: Context, name: str, one: Returned) -> TaskReturnMetadata:
+async def _take_alone(ctx: Context, name: str, packed: Mapping[int, bytes], one: Returned) -> TaskReturnMetadata:
     try:
-        return await _take(ctx, name, [one])
+        return await _take(ctx, name, packed, [one])
     except QCHiveError:
         raise
     except Exception:
-        return await _take(ctx, name, [_unforeseen(one.task_id)])
+        return await _take(ctx, name, packed, [_unforeseen(one.task_id)])
 
 
 def _merged(answers: Sequence[TaskReturnMetadata]) -> TaskReturnMetadata:
@@ -149,10 +185,14 @@ def _merged(answers: Sequence[TaskReturnMetadata]) -> TaskReturnMetadata:
     )
 
 
-async def _store(conn: Connection, worker_id: int, given: Sequence[Returned]) -> TaskReturnMetadata:
-    locked = await statements.rows(conn, "records/lock", Locked, ids=[one.record_id for one in given])
-    records = {r.id: r for r in locked}
-    ended = await _ended(conn, given)
+async def _store(
+    conn: Connection,
+    worker_id: int,
+    given: Sequence[Returned],
+    records: Mapping[int, Locked],
+    ended: Mapping[int, tuple[str, int | None]],
+    auto_reset: AutoReset,
+) -> TaskReturnMetadata:
     accepted: list[int] = []
     rejected: list[tuple[int, str]] = []
     finished: list[storing.Finished] = []
@@ -169,8 +209,10 @@ async def _store(conn: Connection, worker_id: int, given: Sequence[Returned]) ->
             finished.append(storing.Finished(record.id, one.attempt_no, record.owner, one.ready))
             record.status = (Status.complete if one.success else Status.error).value
     await storing.store(conn, worker_id, finished)
+    failed = [one.record_id for one in finished if isinstance(one.returned, storing.Failure)]
+    await reset_failed(conn, failed, auto_reset)
     failures = sum(not one.success for one in given if one.task_id in accepted)
-    await statements.execute(
+    statements.later(
         conn,
         "managers/count",
         id=worker_id,

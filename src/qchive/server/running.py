@@ -68,13 +68,10 @@ async def run_batch(conn: Connection, operation_id: int) -> Progress:
     ids = await _next(conn, at)
     last = len(ids) < BATCH
     what = _change(at)
-    if not ids:
-        changed = relatives = 0
-    elif what.action.name == "purge":
-        moved = await remove(conn, ids, what, children=True)
-        changed, relatives = len(moved.fit), moved.relatives
-    else:
-        moved = await change(conn, ids, what)
+    changed = relatives = 0
+    if ids:
+        removes = what.action.effect is Effect.remove
+        moved = await (remove(conn, ids, what, children=True) if removes else change(conn, ids, what))
         changed, relatives = len(moved.fit), moved.relatives
     await statements.execute(
         conn,

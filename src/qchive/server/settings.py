@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import Annotated
 
 import msgspec
 
 from qchive.api.about import LIMITS
+from qchive.diagnosis import ErrorClass
 from qchive.errors import LimitTooSmall, NotLoopback
 
 SMALLEST = dict.fromkeys(LIMITS, 4) | {
@@ -18,6 +20,32 @@ SMALLEST = dict.fromkeys(LIMITS, 4) | {
     "manager_tasks_return": 1,
 }
 """The least that each limit may be: clients ask for a tenth of the records, and a quarter of most else."""
+
+
+Times = Annotated[int, msgspec.Meta(ge=0)]
+
+BY_CLASS: dict[ErrorClass, int] = {ErrorClass.input: 0, ErrorClass.convergence: 0, ErrorClass.server: 0}
+"""What would fail again unchanged does not run again by itself."""
+
+
+class AutoReset(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """How often records that fail run again by themselves, since they were added or last reset by a person."""
+
+    enabled: bool = False
+    """Whether they do at all."""
+    unknown_error: Times = 2
+    """Restarts after errors of any type that is not named here, unless their class has a limit."""
+    compute_lost: Times = 5
+    """Restarts after the type `KilledWorker` or `ManagerLost`; attempts whose manager fell silent count too."""
+    random_error: Times = 5
+    """Restarts after the type `random_error`."""
+    by_class: dict[ErrorClass, Times | None] = {}
+    """Restarts after errors of a class, whatever their type: changes to `input`, `convergence` and `server` 0. A class
+    with null has no limit of its own."""
+
+    def of_class(self, error_class: ErrorClass) -> int | None:
+        """The limit of a class; None if it has none."""
+        return self.by_class.get(error_class, BY_CLASS.get(error_class))
 
 
 class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -43,6 +71,8 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A manager silent for this many heartbeats is gone; what it ran waits again."""
     max_losses: int = 5
     """After this many lost attempts in a row a record becomes an error that a person should look at."""
+    auto_reset: AutoReset = AutoReset()
+    """Whether failed records run again by themselves."""
     operation_at_once: int = 5000
     """An action on more records than this, chosen by a filter, is done by a job in the background."""
     internal_job_keep: int = 0

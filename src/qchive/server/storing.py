@@ -10,6 +10,8 @@ import msgspec
 from qchive.db import molecules, specifications, statements
 from qchive.db.pool import Connection
 from qchive.db.specifications import Prepared
+from qchive.diagnosis import Diagnosis, diagnose
+from qchive.fingerprint import shortened
 from qchive.kinds import Kind
 from qchive.kinds.kind import Child, Outcome, Part
 from qchive.kinds.result import ComputeError, FailedOperation, failure_outputs
@@ -61,6 +63,7 @@ class Failure(msgspec.Struct, frozen=True):
 
     error_type: str
     error_message: str
+    diagnosis: Diagnosis
     outputs: Mapping[str, tuple[str, bytes]]
 
 
@@ -111,11 +114,8 @@ def success(kinds: Mapping[str, Kind], outcome: Outcome) -> Success:
 def failure(failed: FailedOperation) -> Failure:
     """Make a failure ready to be stored."""
     error = failed.error or ComputeError()
-    return Failure(_text(error.error_type, 100), _text(error.error_message, 1000), failure_outputs(failed))
-
-
-def _text(text: str, most: int) -> str:
-    return text.replace("\0", "")[:most]
+    kind, message = (text.replace("\0", "") for text in (error.error_type, error.error_message))
+    return Failure(kind[:100], shortened(message, 1000), diagnose(kind, message), failure_outputs(failed))
 
 
 def _step(kinds: Mapping[str, Kind], child: Child, known: dict[bytes, Prepared]) -> Step:
@@ -150,7 +150,7 @@ async def store(conn: Connection, worker_id: int, finished: Sequence[Finished]) 
     ]
     molecule_ids = await _molecule_ids(conn, written)
     spec_ids = await specifications.ensure(conn, [w.step.specification for w in written if w.step])
-    await statements.execute(
+    statements.later(
         conn,
         "records/finish",
         worker_id=worker_id,
@@ -177,6 +177,8 @@ def _attempts(written: Sequence[_Written]) -> dict[str, list[Any]]:
         "outcomes": ["complete" if f is None else "error" for f in failures],
         "error_types": [f and f.error_type for f in failures],
         "error_messages": [f and f.error_message for f in failures],
+        "error_classes": [f and f.diagnosis.error_class.value for f in failures],
+        "fingerprints": [f and f.diagnosis.fingerprint for f in failures],
         "provenances": [t and t.provenance for t in texts],
         "properties": [t and t.properties for t in texts],
         "extras": [t and t.extras for t in texts],

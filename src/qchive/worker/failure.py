@@ -6,8 +6,9 @@ only the worker can know has words of its own here, so that a retry policy can t
 
 from __future__ import annotations
 
-import re
 from typing import Any
+
+from qchive.diagnosis import ErrorClass, classify
 
 INPUT = "input_error"
 CONVERGENCE = "convergence_error"
@@ -25,13 +26,12 @@ UNUSABLE = "result_error"
 OUTPUT_LIMIT = 4 << 20
 """How many bytes of a stream are kept with a failed result; of longer ones the end."""
 
-# The order matters: the first that occurs in the text decides.
-_TELLING = (
-    (re.compile(r"QCEngine Input Error|^QCEngineInputError", re.M), INPUT),
-    (re.compile(r"QCEngine Resource Error|^MemoryError", re.M), RESOURCE),
-    (re.compile(r"QCEngine Convergence Error|GeomOptNotConvergedError", re.M), CONVERGENCE),
-    (re.compile(r"QCEngine Random Error"), RANDOM),
-)
+_BETTER = {
+    ErrorClass.input: INPUT,
+    ErrorClass.memory: RESOURCE,
+    ErrorClass.convergence: CONVERGENCE,
+    ErrorClass.random: RANDOM,
+}
 
 
 def failed(
@@ -50,7 +50,7 @@ def failed(
 
 
 def better_type(error_type: str, message: str) -> str:
-    """The class of an error that an optimizer passed on as unknown, read from the message it quotes."""
+    """The type of an error that an optimizer or QCEngine passed on as unknown, read from the message."""
     if error_type not in (UNKNOWN, "unknown", ""):
         return error_type
-    return next((found for pattern, found in _TELLING if pattern.search(message)), UNKNOWN)
+    return _BETTER.get(classify(UNKNOWN, message), UNKNOWN)

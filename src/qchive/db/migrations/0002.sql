@@ -1,4 +1,65 @@
--- The internal job queue.
+-- Operations and what they moved, errors that are told apart, internal jobs.
+ALTER TABLE record ADD COLUMN operation_id bigint;
+ALTER TABLE attempt ADD COLUMN error_class text, ADD COLUMN fingerprint text;
+-- What failed before is of no known class, and the same only where it says the same.
+UPDATE attempt SET error_class = 'unknown', fingerprint = left(md5(concat(error_type, chr(10), error_message)), 12)
+WHERE outcome = 'error';
+ALTER TABLE comment ADD COLUMN operation_id bigint;
+
+ALTER TABLE operation
+    ADD COLUMN effect    text NOT NULL DEFAULT 'none',
+    ADD COLUMN changes   jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN filter    jsonb,
+    ADD COLUMN undoes    bigint,
+    ADD COLUMN job_id    bigint,
+    ADD COLUMN upto      bigint,
+    ADD COLUMN position  bigint NOT NULL DEFAULT 0,
+    ADD COLUMN expected  bigint,
+    ADD COLUMN state     text NOT NULL DEFAULT 'complete' CHECK (state IN ('running', 'complete', 'stopped')),
+    ADD COLUMN changed   bigint NOT NULL DEFAULT 0,
+    ADD COLUMN relatives bigint NOT NULL DEFAULT 0,
+    ADD COLUMN refused   bigint NOT NULL DEFAULT 0;
+-- What was done before is kept; it cannot be taken back, because nobody noted what had been replaced.
+ALTER TABLE operation ALTER COLUMN effect DROP DEFAULT;
+CREATE INDEX operation_undoes ON operation (undoes) WHERE undoes IS NOT NULL;
+
+ALTER TABLE move RENAME TO earlier;
+DROP INDEX move_record, move_operation;
+
+-- What an operation did to one record. A part for each month: what is too old goes by dropping its table.
+CREATE TABLE move (
+    operation_id bigint NOT NULL,
+    record_id    bigint NOT NULL,
+    time         timestamptz NOT NULL DEFAULT now(),
+    source       record_status NOT NULL,
+    target       record_status,             -- null: removed for good
+    tag          text,                      -- what was replaced, where it was
+    priority     smallint,
+    worker_id    bigint
+) PARTITION BY RANGE (time);
+CREATE INDEX move_operation ON move (operation_id, record_id);
+CREATE INDEX move_record ON move (record_id);
+CREATE TABLE move_other PARTITION OF move DEFAULT;
+
+-- Make the part of `move` for a month, unless it is there or the month has begun without one.
+CREATE FUNCTION make_move_month(month date) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF to_regclass('move_' || to_char(month, 'YYYY_MM')) IS NULL
+        AND NOT EXISTS (SELECT FROM move_other WHERE time >= month AND time < month + interval '1 month')
+    THEN
+        EXECUTE format(
+            'CREATE TABLE %I PARTITION OF move FOR VALUES FROM (%L) TO (%L)',
+            'move_' || to_char(month, 'YYYY_MM'), month, month + interval '1 month'
+        );
+    END IF;
+END $$;
+SELECT make_move_month((date_trunc('month', now()) + n * interval '1 month')::date) FROM generate_series(0, 2) AS t (n);
+INSERT INTO move (operation_id, record_id, time, source, target)
+SELECT e.operation_id, e.record_id, o.time, e.source, e.target FROM earlier e JOIN operation o ON o.id = e.operation_id;
+DROP TABLE earlier;
+
+-- --- the internal job queue ---------------------------------------------------------------------------------------
+
 CREATE TYPE job_status AS ENUM ('waiting', 'running', 'complete', 'error', 'cancelled');
 
 -- Work that the server does for itself. What has started and not ended occupies its runner and its serial group:

@@ -14,6 +14,7 @@ from qchive.server.settings import Settings
 from qchive.server.upkeep.jobs.functions import FUNCTIONS, Function, add_periodic
 from qchive.server.upkeep.jobs.runner import Pace, Runner
 from qchive.server.upkeep.leader import lead
+from qchive.server.upkeep.months import PERIOD, make_months
 from qchive.server.upkeep.rescue import period, rescue
 
 log = logging.getLogger("qchive.upkeep")
@@ -23,7 +24,11 @@ Loop = tuple[str, float, Callable[[Database, Settings], Awaitable[int]]]
 
 def loops(settings: Settings) -> tuple[Loop, ...]:
     """What is kept up: name, seconds between rounds, one round."""
-    return (("rescue", period(settings), rescue), ("periodic jobs", 60.0, add_periodic))
+    return (
+        ("rescue", period(settings), rescue),
+        ("periodic jobs", 60.0, add_periodic),
+        ("parts of the audit", PERIOD, make_months),
+    )
 
 
 def keep_up(

@@ -1,4 +1,4 @@
--- A job whose runner leaves waits again (running -> waiting), if it is still this runner's.
+-- What this runner leaves behind waits again (running -> waiting): one job, or with null all of them.
 UPDATE job
 SET status = 'waiting',
     started_date = NULL,
@@ -7,4 +7,6 @@ SET status = 'waiting',
     runner_uuid = NULL,
     progress = 0,
     progress_description = NULL
-WHERE id = %(job_id)b AND runner_uuid = %(runner)b AND status = 'running'
+WHERE ended_date IS NULL AND status = 'running' AND runner_uuid = %(runner)b
+    AND id = coalesce(%(job_id)b::bigint, id)
+RETURNING id

@@ -4,7 +4,10 @@ WITH new AS MATERIALIZED (
     FROM (SELECT * FROM unnest(%(identities)b::bytea[]) WITH ORDINALITY AS t (identity, n) ORDER BY n) AS sorted
 ), added AS (
     INSERT INTO record (id, kind, spec_id, identity, tag, priority, requirement_id, owner)
-    SELECT id, %(kind)b, %(spec_id)b, identity, %(tag)b, %(priority)b, %(requirement_id)b, %(owner)b FROM new
+    SELECT
+        id, %(kind)b, %(spec_id)b::bigint, identity, %(tag)b, %(priority)b::smallint, %(requirement_id)b::bigint,
+        %(owner)b
+    FROM new
 ), placed AS (
     INSERT INTO record_molecule (record_id, role, position, coefficient, molecule_id)
     SELECT new.id, part.role, part.position, part.coefficient, part.molecule_id

@@ -16,7 +16,7 @@ WITH RECURSIVE given AS MATERIALIZED (
 ), made AS (
     INSERT INTO operation (username, action, effect, reason, changed, relatives, refused)
     SELECT
-        %(username)b, %(action)b, 'none', %(reason)b, count(*) FILTER (WHERE asked), count(*) FILTER (WHERE NOT asked),
+        %(username)b, %(action)b, 'remove', %(reason)b, count(*) FILTER (WHERE asked), count(*) FILTER (WHERE NOT asked),
         %(n)b - count(*) FILTER (WHERE asked)
     FROM gone
     HAVING %(operation_id)b::bigint IS NULL

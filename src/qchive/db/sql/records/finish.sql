@@ -8,17 +8,19 @@ WITH given AS MATERIALIZED (
             %(record_ids)b::bigint[], %(attempt_nos)b::integer[], %(outcomes)b::text[], %(provenances)b::bytea[],
             %(error_types)b::text[], %(error_messages)b::text[], %(properties)b::bytea[], %(extras)b::bytea[],
             %(fields)b::bytea[], %(kinds)b::text[], %(spec_ids)b::bigint[], %(identities)b::bytea[], %(owners)b::text[],
-            %(parent_ids)b::bigint[], %(roles)b::text[], %(positions)b::integer[]
+            %(parent_ids)b::bigint[], %(roles)b::text[], %(positions)b::integer[], %(error_classes)b::text[],
+            %(fingerprints)b::text[]
         ) WITH ORDINALITY AS t (
             record_id, attempt_no, outcome, provenance, error_type, error_message, properties, extras, fields, kind,
-            spec_id, identity, owner, parent_id, role, position, n
+            spec_id, identity, owner, parent_id, role, position, error_class, fingerprint, n
         )
         ORDER BY n
     ) AS t
 ), old AS MATERIALIZED (
     SELECT given.n, r.id, r.status, r.attempt_no, r.worker_id, r.claimed_at
     FROM given JOIN record r ON r.id = given.record_id
-), superseded AS (  -- running when an earlier one's result arrived after all
+), superseded AS (
+    -- running when an earlier one's result arrived after all
     INSERT INTO attempt (record_id, attempt_no, outcome, worker_id, started_on)
     SELECT old.id, old.attempt_no, 'superseded', old.worker_id, old.claimed_at
     FROM old JOIN given USING (n)
@@ -30,19 +32,22 @@ WITH given AS MATERIALIZED (
 ), linked AS (
     INSERT INTO record_child (parent_id, role, position, child_id)
     SELECT parent_id, role, position, id FROM given WHERE record_id IS NULL
-), ended AS (  -- one given up as lost is corrected
+), ended AS (
+    -- one given up as lost is corrected
     INSERT INTO attempt (
-        record_id, attempt_no, outcome, worker_id, started_on, provenance, error_type, error_message
+        record_id, attempt_no, outcome, worker_id, started_on, provenance, error_type, error_message, error_class,
+        fingerprint
     )
     SELECT
         given.id, given.attempt_no, given.outcome, CASE WHEN given.record_id IS NOT NULL THEN %(worker_id)b::bigint END,
         CASE WHEN old.attempt_no = given.attempt_no THEN old.claimed_at END, given.provenance, given.error_type,
-        given.error_message
+        given.error_message, given.error_class, given.fingerprint
     FROM given LEFT JOIN old USING (n)
     ORDER BY given.n
     ON CONFLICT (record_id, attempt_no) DO UPDATE SET
         outcome = excluded.outcome, ended_on = excluded.ended_on, provenance = excluded.provenance,
-        error_type = excluded.error_type, error_message = excluded.error_message
+        error_type = excluded.error_type, error_message = excluded.error_message,
+        error_class = excluded.error_class, fingerprint = excluded.fingerprint
     RETURNING id, record_id
 ), widened AS (
     INSERT INTO result (record_id, properties, extras, fields)

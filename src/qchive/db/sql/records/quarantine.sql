@@ -5,6 +5,6 @@ WITH moved AS (
     WHERE id = ANY(%(ids)b::bigint[]) AND status = 'running'
     RETURNING id, attempt_no
 )
-INSERT INTO attempt (record_id, attempt_no, outcome, error_type, error_message)
-SELECT id, attempt_no, 'error', %(error_type)b, %(error_message)b FROM moved
+INSERT INTO attempt (record_id, attempt_no, outcome, error_type, error_message, error_class, fingerprint)
+SELECT id, attempt_no, 'error', %(error_type)b, %(error_message)b, %(error_class)b, %(fingerprint)b FROM moved
 RETURNING record_id, id

@@ -1,2 +1,2 @@
--- The transaction that is about to be committed; null if it has written nothing.
-SELECT pg_current_xact_id_if_assigned()::text
+-- The transaction that has just begun, by which PostgreSQL can be asked later what became of it.
+SELECT pg_current_xact_id()::text

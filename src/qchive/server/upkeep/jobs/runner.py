@@ -81,6 +81,9 @@ class Runner:
                 group.create_task(self._lane(maintenance=True))
                 group.create_task(self._lane(maintenance=False))
         finally:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._pace.farewell):
+                    await self._put_back(None)  # what was just picked when the end came
             await self._own.close()
 
     def _told(self, job_id: int | None) -> None:
@@ -214,13 +217,14 @@ class Runner:
         else:
             await self._end(run.job_id, InternalJobStatusEnum.complete, result)
 
-    async def _put_back(self, job_id: int) -> bool:
-        """Whether the job was still running here, and waits again."""
+    async def _put_back(self, job_id: int | None) -> bool:
+        """Have a job wait again, or all of this runner; whether any was still running here."""
 
-        async def work(conn: Connection) -> int:
-            n = await statements.execute(conn, "jobs/put_back", job_id=job_id, runner=self.uuid)
-            await tell(conn, job_id)
-            return n
+        async def work(conn: Connection) -> list[int]:
+            ids = await statements.column(conn, "jobs/put_back", job_id=job_id, runner=self.uuid)
+            for one in ids:
+                await tell(conn, one)
+            return ids
 
         return bool(await self._persist(work))
 
