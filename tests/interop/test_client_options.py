@@ -371,6 +371,23 @@ def test_records_of_different_states_are_moved_in_one_call(client: PortalClient,
     assert client.get_records(left, missing_ok=True) is None
 
 
+def test_a_record_in_hand_stays_as_it_was_fetched(client: PortalClient, tag: str) -> None:
+    (record_id,) = add(client, tag)
+    seen, bare = client.get_records([record_id, record_id])
+    assert (seen.task.tag, seen.comments) == (tag, [])
+    client.modify_records(record_id, new_tag="later")
+    client.add_comment(record_id, "later")
+    assert (seen.task.tag, seen.comments) == (tag, []), "what was looked at is kept"
+    assert (bare.task.tag, len(bare.comments)) == ("later", 1), "what was not is fetched now"
+    client.cancel_records(record_id)
+    assert (bare.status, bare.task.tag) == (RecordStatusEnum.waiting, "later")
+    anew = client.get_records(record_id, include=["task", "comments"])
+    assert (anew.status, anew.task, len(anew.comments)) == (RecordStatusEnum.cancelled, None, 1)
+    client.uncancel_records(record_id)
+    assert (anew.status, anew.task) == (RecordStatusEnum.cancelled, None)
+    assert client.get_records(record_id).task.tag == "later"
+
+
 def test_index_lists_have_no_gaps(client: PortalClient, tag: str, manager: Manager) -> None:
     (done,) = add(client, tag)
     manager.run_all()
