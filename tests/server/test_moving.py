@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import pytest
-from tests.factories import Http, Manager, add, failure, make_result, sql
+from tests.acting import REQUESTS, STATUSES, changed, children, do, family, one_of_each
+from tests.factories import Http, Manager, add, sql
 
 from qchive.status import ACTIONS, Effect, Status
-
-STATUSES = ("waiting", "running", "error", "complete", "cancelled", "invalid", "deleted")
 
 # record-lifecycle.md §3: status -> action -> new status; what is missing is refused.
 TABLE: dict[str, dict[str, str]] = {
@@ -22,60 +20,12 @@ TABLE: dict[str, dict[str, str]] = {
     "invalid": {"uninvalidate": "complete", "delete": "deleted"},
     "deleted": {"undelete": "waiting"},
 }
-REQUESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "reset": ("PATCH", "records", {"status": "waiting"}),
-    "cancel": ("PATCH", "records", {"status": "cancelled"}),
-    "invalidate": ("PATCH", "records", {"status": "invalid"}),
-    "uncancel": ("POST", "records/revert", {"revert_status": "cancelled"}),
-    "uninvalidate": ("POST", "records/revert", {"revert_status": "invalid"}),
-    "undelete": ("POST", "records/revert", {"revert_status": "deleted"}),
-    "delete": ("POST", "records/bulkDelete", {"soft_delete": True, "delete_children": True}),
-    "delete_alone": ("POST", "records/bulkDelete", {"soft_delete": True, "delete_children": False}),
-    "remove": ("POST", "records/bulkDelete", {"soft_delete": False, "delete_children": True}),
-    "remove_alone": ("POST", "records/bulkDelete", {"soft_delete": False, "delete_children": False}),
-}
-
-
-_tags = (f"tag{n}" for n in itertools.count())
 
 
 @pytest.fixture
 def api(shared_api: Http) -> Http:
     """The tests of this file share a server: each works under a tag of its own."""
     return shared_api
-
-
-def do(api: Http, action: str, *ids: int) -> dict[str, Any]:
-    method, path, body = REQUESTS[action]
-    return api.ask(method, f"/api/v1/{path}", {"record_ids": list(ids), **body})  # type: ignore[no-any-return]
-
-
-def changed(answer: dict[str, Any]) -> list[int]:
-    found: list[int] = answer["updated_idx"] if "updated_idx" in answer else answer["deleted_idx"]
-    return found
-
-
-def children(answer: dict[str, Any]) -> int:
-    found: int = answer["n_children_updated"] if "n_children_updated" in answer else answer["n_children_deleted"]
-    return found
-
-
-def one_of_each(api: Http) -> dict[str, int]:
-    """A record in each status, unrelated to each other."""
-    tag = next(_tags)
-    ids = dict(zip(STATUSES, add(api, 7, compute_tag=tag), strict=True))
-    manager = Manager(api, tags=[tag])
-    tasks = {t["record_id"]: t for t in manager.claim()}
-    done = {ids[s]: make_result(tasks[ids[s]]) for s in ("complete", "invalid")} | {ids["error"]: failure()}
-    manager.give({tasks[i]["id"]: result for i, result in done.items()})
-    do(api, "invalidate", ids["invalid"])
-    for status in ("waiting", "cancelled", "deleted"):
-        do(api, "cancel", ids[status])
-        do(api, "uncancel", ids[status])
-    do(api, "cancel", ids["cancelled"])
-    do(api, "delete", ids["deleted"])
-    assert api.statuses(list(ids.values())) == list(STATUSES)
-    return ids
 
 
 @pytest.mark.parametrize("action", ["reset", "cancel", "uncancel", "invalidate", "uninvalidate", "delete", "undelete"])
@@ -196,15 +146,6 @@ def test_no_ids_are_no_error(api: Http) -> None:
     for action in REQUESTS:
         answer = do(api, action)
         assert (changed(answer), answer["errors"], children(answer)) == ([], [], 0)
-
-
-def family(api: Http) -> tuple[int, list[int]]:
-    """A finished optimization and its two steps."""
-    (parent,) = add(api, kind="optimization", compute_tag="family")
-    manager = Manager(api, tags=["family"])
-    (task,) = manager.claim()
-    manager.give({task["id"]: make_result(task)})
-    return parent, api.get(f"records/optimization/{parent}/trajectory")
 
 
 @pytest.mark.parametrize(

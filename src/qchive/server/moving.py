@@ -81,7 +81,7 @@ async def change(conn: Connection, ids: Iterable[int], what: Change) -> Moved:
     family = await lock_family(conn, asked, what.action, unfinished=what.unfinished, undoing=what.undone is not None)
     operation_id, changed = what.operation_id, frozenset(family.start)
     if what.action.effect is not Effect.none:
-        operation_id, changed = await _move(conn, what, len(asked), family)
+        operation_id, changed = await _move(conn, what, asked, family)
     if what.comment:
         await statements.execute(
             conn,
@@ -97,14 +97,15 @@ async def change(conn: Connection, ids: Iterable[int], what: Change) -> Moved:
     return Moved(asked=asked, before=family.before, changed=changed, touched=family.touched)
 
 
-async def _move(conn: Connection, what: Change, n: int, family: Locked) -> tuple[int, frozenset[int]]:
+async def _move(conn: Connection, what: Change, asked: Collection[int], family: Locked) -> tuple[int, frozenset[int]]:
     action, ids = what.action, list(family.reached)
     ((operation_id, moved),) = await statements.tuples(
         conn,
         "records/move",
         ids=ids,
-        asked=[i in family.start for i in ids],
-        n=n,
+        asked=[i in asked for i in ids],
+        fit=[i in family.start for i in ids],
+        n=len(asked),
         action=action.name,
         effect=action.effect.value,
         sources=[s.value for s in action.sources],

@@ -286,11 +286,13 @@ async def left(ctx: Context, body: api.Slice, operation_id: int) -> list[api.Lef
     return await ctx.db.read(work)
 
 
-def _why_left(target: str, status: str | None, operation_id: int | None) -> str:
+def _why_left(target: str, after: int | None, status: str | None, operation_id: int | None) -> str:
     if status is None:
         return "It has been removed since"
-    if operation_id is not None:
-        return f"Operation {operation_id} moved it later"
+    if operation_id != after:
+        # Undoing steps back to the operation before.
+        undone = operation_id is None or (after is not None and operation_id < after)
+        return "It has been taken back already" if undone else f"Operation {operation_id} moved it later"
     return f"It is {status} by now, no longer {target}"
 
 

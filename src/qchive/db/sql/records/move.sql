@@ -1,9 +1,10 @@
 -- The one statement that people's actions move records with: those of the locked ones that are in a status to start from.
--- Records asked for start from `sources`, relatives also from `also`, which have their own target. No target: the status on
--- top of the stack (`pop`), or the one they have (`keep`). A running record is remembered as waiting, and its attempt ends.
--- With `undone`, records that still stand where this operation left them go back; what it replaced returns.
+-- Those that the action itself fits start from `sources`, relatives also from `also`, which have their own target. No
+-- target: the status on top of the stack (`pop`), or the one they have (`keep`). A running record is remembered as waiting,
+-- and its attempt ends. With `undone`, records that still stand where this operation left them go back; what it replaced
+-- returns.
 WITH given AS MATERIALIZED (
-    SELECT id, asked FROM unnest(%(ids)b::bigint[], %(asked)b::boolean[]) AS t (id, asked)
+    SELECT id, asked, fit FROM unnest(%(ids)b::bigint[], %(asked)b::boolean[], %(fit)b::boolean[]) AS t (id, asked, fit)
 ), undone AS MATERIALIZED (
     SELECT record_id, source, target, tag, priority, worker_id, before, after FROM move
     WHERE operation_id = %(undone)b::bigint AND record_id = ANY(%(ids)b::bigint[])
@@ -17,10 +18,10 @@ WITH given AS MATERIALIZED (
             WHEN r.status = ANY(%(also)b::text[]::record_status[]) THEN %(also_target)b::text::record_status
             ELSE coalesce(%(target)b::text::record_status, undone.source)
         END AS target,
-        CASE WHEN r.tag <> coalesce(undone.tag, %(tag)b::text) AND (given.asked OR undone.tag IS NOT NULL) THEN r.tag END AS tag,
+        CASE WHEN r.tag <> coalesce(undone.tag, %(tag)b::text) AND (given.fit OR undone.tag IS NOT NULL) THEN r.tag END AS tag,
         CASE
             WHEN r.priority <> coalesce(undone.priority, %(priority)b::smallint)
-                AND (given.asked OR undone.priority IS NOT NULL) THEN r.priority
+                AND (given.fit OR undone.priority IS NOT NULL) THEN r.priority
         END AS priority,
         coalesce(undone.tag, %(tag)b::text) AS new_tag, coalesce(undone.priority, %(priority)b::smallint) AS new_priority
     FROM given
@@ -28,10 +29,10 @@ WITH given AS MATERIALIZED (
     LEFT JOIN undone ON undone.record_id = r.id
     WHERE (
             r.status = ANY(%(sources)b::text[]::record_status[])
-            OR NOT given.asked AND r.status = ANY(%(also)b::text[]::record_status[])
+            OR NOT given.fit AND r.status = ANY(%(also)b::text[]::record_status[])
         )
         AND (%(effect)b <> 'pop' OR cardinality(r.stack) > 0)
-        AND (NOT given.asked OR NOT %(unfinished)b OR coalesce(r.stack[1], r.status) IN ('waiting', 'running', 'error'))
+        AND (NOT given.fit OR NOT %(unfinished)b OR coalesce(r.stack[1], r.status) IN ('waiting', 'running', 'error'))
         AND (
             %(undone)b::bigint IS NULL
             OR r.operation_id IS NOT DISTINCT FROM undone.after AND r.status = undone.target
