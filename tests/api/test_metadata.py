@@ -18,6 +18,8 @@ def test_metadata_print_as_the_guide_shows() -> None:
         str(InsertMetadata(inserted_idx=[1], existing_idx=[0]))
         == "InsertMetadata(error_description=None, errors=[], inserted_idx=[1], existing_idx=[0])"
     )
+    for one in (UpdateMetadata(errors=[(0, "gone")]), DeleteMetadata(), InsertMetadata(error_description="no")):
+        assert repr(one) == str(one)
 
 
 def test_positions_are_sorted() -> None:

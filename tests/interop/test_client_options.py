@@ -18,6 +18,7 @@ from msgspec import msgpack
 from qcelemental.models import Molecule
 
 from qchive import PortalClient, PriorityEnum, RecordStatusEnum, errors
+from qchive.api.metadata import DeleteMetadata
 from tests.interop.manager import Manager, finished
 
 HF = ("psi4", "energy", "hf", "sto-3g")
@@ -369,6 +370,44 @@ def test_records_of_different_states_are_moved_in_one_call(client: PortalClient,
     meta = client.delete_records([left, ABSENT], soft_delete=False)
     assert (meta.deleted_idx, meta.n_deleted) == ([0, 1], 2)
     assert client.get_records(left, missing_ok=True) is None
+
+
+@pytest.mark.parametrize(
+    ("soft", "children", "after", "n_children"),
+    [
+        (True, True, ["deleted", "deleted", "deleted"], 2),
+        (True, False, ["deleted", "complete", "complete"], 0),
+        (False, True, [None, None, None], 2),
+        (False, False, [None, "complete", "complete"], 0),
+    ],
+)
+def test_an_optimization_is_deleted_in_four_ways(
+    client: PortalClient, tag: str, manager: Manager, soft: bool, children: bool, after: list[str], n_children: int
+) -> None:
+    _, (parent,) = client.add_optimizations(hydrogen(), "geometric", OPT, compute_tag=tag)
+    manager.run_all()
+    ids = [parent, *(step.id for step in client.get_optimizations(parent).trajectory)]
+    assert client.delete_records(parent, soft_delete=soft, delete_children=children) == DeleteMetadata(
+        deleted_idx=[0], n_children_deleted=n_children
+    )
+    assert [record and record.status for record in client.get_records(ids, missing_ok=True)] == after
+
+
+def test_a_record_in_hand_stays_as_it_was_fetched(client: PortalClient, tag: str) -> None:
+    (record_id,) = add(client, tag)
+    seen, bare = client.get_records([record_id, record_id])
+    assert (seen.task.tag, seen.comments) == (tag, [])
+    client.modify_records(record_id, new_tag="later")
+    client.add_comment(record_id, "later")
+    assert (seen.task.tag, seen.comments) == (tag, []), "what was looked at is kept"
+    assert (bare.task.tag, len(bare.comments)) == ("later", 1), "what was not is fetched now"
+    client.cancel_records(record_id)
+    assert (bare.status, bare.task.tag) == (RecordStatusEnum.waiting, "later")
+    anew = client.get_records(record_id, include=["task", "comments"])
+    assert (anew.status, anew.task, len(anew.comments)) == (RecordStatusEnum.cancelled, None, 1)
+    client.uncancel_records(record_id)
+    assert (anew.status, anew.task) == (RecordStatusEnum.cancelled, None)
+    assert client.get_records(record_id).task.tag == "later"
 
 
 def test_index_lists_have_no_gaps(client: PortalClient, tag: str, manager: Manager) -> None:

@@ -380,48 +380,7 @@ def test_records_are_found_by_their_times(client: PortalClient, tag: str) -> Non
     assert len(list(client.query_records(**both, modified_before="2000-01-01"))) == 0
 
 
-# --- managing ----------------------------------------------------------------------------------------------------
-
-
-def test_comments_are_kept_in_order(client: PortalClient, tag: str) -> None:
-    ids = add(client, tag, 2)
-    meta = client.add_comment([*ids, 10**9], "first")
-    assert (meta.updated_idx, meta.error_idx) == ([0, 1], [2])
-    assert "does not exist" in meta.error_string
-    assert client.add_comment(ids[0], "second ✓").n_updated == 1
-    comments = client.get_records(ids[0]).comments
-    assert [(c.record_id, c.username, c.comment) for c in comments] == [
-        (ids[0], None, "first"),
-        (ids[0], None, "second ✓"),
-    ]
-    assert comments[0].timestamp <= comments[1].timestamp
-    assert len(client.get_singlepoints(ids[1], include=["comments"]).comments) == 1
-
-
-def test_records_are_cancelled_invalidated_deleted_and_brought_back(
-    client: PortalClient, tag: str, manager: Manager
-) -> None:
-    (done,) = add(client, tag)
-    manager.run_all()
-    (left,) = add(client, tag)
-
-    def statuses() -> list[str]:
-        return [r.status.value for r in client.get_records([done, left])]
-
-    assert (client.cancel_records([done, left]).updated_idx, statuses()) == ([1], ["complete", "cancelled"])
-    assert client.get_records(left).task is None
-    assert (client.uncancel_records(left).n_updated, statuses()) == (1, ["complete", "waiting"])
-    assert (client.invalidate_records([done, left]).updated_idx, statuses()) == ([0], ["invalid", "waiting"])
-    assert (client.uninvalidate_records(done).n_updated, statuses()) == (1, ["complete", "waiting"])
-    assert (client.delete_records([done, left]).deleted_idx, statuses()) == ([0, 1], ["deleted", "deleted"])
-    assert (client.undelete_records([done, left]).n_updated, statuses()) == (2, ["complete", "waiting"])
-    meta = client.modify_records([done, left], new_compute_tag="Other", new_compute_priority="low")
-    assert (meta.updated_idx, meta.error_idx) == ([1], [0])
-    task = client.get_records(left).task
-    assert (task.compute_tag, task.compute_priority) == ("other", PriorityEnum.low)
-    meta = client.delete_records([left, 10**9], soft_delete=False)
-    assert (meta.deleted_idx, meta.n_deleted) == ([0, 1], 2)
-    assert client.get_records(left, missing_ok=True) is None
+# --- waiting and managers ------------------------------------------------------------------------------------------
 
 
 def test_a_waiting_record_says_why_it_waits(client: PortalClient, tag: str, manager: Manager) -> None:

@@ -109,6 +109,9 @@ class Move:
     priority: int | None = None
     manager: str | None = None
     """Who had failed, where a restart forgets it."""
+    before: int | None = None
+    after: int | None = None
+    """The operation that counted as the record's last one, before and after: taking back steps back."""
 
     @property
     def shown(self) -> tuple[Any, ...]:
@@ -254,7 +257,8 @@ class Model:
         return self._note(op, record, move)
 
     def _note(self, op: Operation, record: Record, move: Move) -> Move:
-        record.operation = op.id
+        move.before = record.operation
+        move.after = record.operation = op.id
         op.moves.append(move)
         return move
 
@@ -288,15 +292,16 @@ class Model:
     # --- taking back ------------------------------------------------------------------------------------------
 
     def undo(self, undone: int, operation: int) -> Operation:
-        """Take an operation back for those it moved last and that are as it left them."""
+        """Take an operation back for those that are as it left them."""
         what = self.operations[undone]
         assert what.kind is not None
         op = self.operations[operation] = Operation(operation, "undo", OPPOSITE[what.kind])
         op.undoes, op.expected = undone, len(what.moves)
         for move in sorted(what.moves, key=lambda move: move.record):
             record = self.records.get(move.record)
-            if record is not None and record.operation == undone and record.status == move.target:
+            if record is not None and record.operation == move.after and record.status == move.target:
                 self._back(op, what.kind, record, move)
+                op.moves[-1].after = record.operation = move.before
         op.changed = len(op.moves)
         op.refused = op.expected - op.changed
         return op

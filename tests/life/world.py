@@ -98,12 +98,15 @@ class World(Seeing):
         left = self.api.post(f"operations/{new}/left", {})
         restored = {move.record for move in undone.moves}
         assert [one["record_id"] for one in left] == sorted({m.record for m in op.moves} - restored)
+        after = {move.record: move.after for move in op.moves}
         for one in left:
             record = self.model.records.get(one["record_id"])
             if record is None:
                 assert "removed" in one["reason"]
-            elif record.operation == op.id:
+            elif record.operation == after[record.id]:
                 assert f"It is {record.status} by now" in one["reason"]
+            elif record.operation is None or record.operation < (after[record.id] or 0):
+                assert "taken back already" in one["reason"]
             else:
                 assert f"Operation {record.operation} moved it later" in one["reason"]
         self.looked_at(undone)

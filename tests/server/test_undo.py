@@ -179,12 +179,27 @@ def test_a_status_and_a_tag_changed_together_go_back_together(api: Http) -> None
     assert (record["status"], record["task"]["tag"], len(record["comments"])) == ("waiting", tag, 1)
 
 
+def test_taking_back_steps_back(api: Http) -> None:
+    (record_id,) = add(api)
+    operations = []
+    for action in ("cancel", "delete", "undelete"):
+        do(api, action, record_id)
+        operations.append(last_operation(api, record_id))
+    seen = []
+    for operation in reversed(operations):
+        assert counts(undo(api, operation)) == (1, 0, 0)
+        seen += api.statuses([record_id])
+    assert seen == ["deleted", "cancelled", "waiting"]
+
+
 def test_taking_back_twice_does_nothing_the_second_time(api: Http) -> None:
     (record_id,) = add(api)
     do(api, "cancel", record_id)
     operation = last_operation(api, record_id)
     undo(api, operation)
-    assert counts(undo(api, operation)) == (0, 0, 1)
+    again = undo(api, operation)
+    assert counts(again) == (0, 0, 1)
+    assert left(api, again) == {record_id: "It has been taken back already"}
     assert api.statuses([record_id]) == ["waiting"]
 
 

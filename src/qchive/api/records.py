@@ -221,6 +221,8 @@ class RecordModify(Queue, kw_only=True):
     record_ids: list[Id]
     status: RecordStatusEnum | None = None
     comment: Text | None = None
+    reason: Text | None = None
+    """Ours: why; kept with the operation."""
 
 
 class RecordRevert(Body, kw_only=True):
@@ -228,6 +230,8 @@ class RecordRevert(Body, kw_only=True):
 
     record_ids: list[Id]
     revert_status: RecordStatusEnum
+    reason: Text | None = None
+    """Ours: why; kept with the operation."""
 
 
 class RecordDelete(Body, kw_only=True):
@@ -236,6 +240,8 @@ class RecordDelete(Body, kw_only=True):
     record_ids: list[Id]
     soft_delete: bool
     delete_children: bool
+    reason: Text | None = None
+    """Ours: why; kept with the operation."""
 
 
 class WaitingReason(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -274,6 +280,9 @@ class HistoryEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The tag that was replaced."""
     priority: int | None = None
     """The priority that was replaced."""
+    new_tag: str | None = None
+    new_priority: int | None = None
+    """What replaced them, where an action said so."""
     attempt_no: int | None = None
     outcome: str | None = None
     """Of an attempt: `complete`, `error`, `lost`, `superseded`, `stopped`, or `running`."""

@@ -33,39 +33,48 @@ def new_queue(
 
 class ActionCalls(Session):
     """Change records. `record_ids` is one id or any collection; the answer says which positions of it changed, which
-    did not and why, and how many relatives moved with them."""
+    did not and why, and how many relatives moved with them. A `reason` is kept with the operation (QCHive only)."""
 
-    def reset_records(self, record_ids: Ids) -> UpdateMetadata:
+    def reset_records(self, record_ids: Ids, *, reason: str | None = None) -> UpdateMetadata:
         """Run failed records again."""
-        return self._move("reset", record_ids)
+        return self._move("reset", record_ids, reason)
 
-    def cancel_records(self, record_ids: Ids) -> UpdateMetadata:
+    def cancel_records(self, record_ids: Ids, *, reason: str | None = None) -> UpdateMetadata:
         """Stop records that have not finished."""
-        return self._move("cancel", record_ids)
+        return self._move("cancel", record_ids, reason)
 
-    def uncancel_records(self, record_ids: Ids) -> UpdateMetadata:
+    def uncancel_records(self, record_ids: Ids, *, reason: str | None = None) -> UpdateMetadata:
         """Take a cancellation back."""
-        return self._move("uncancel", record_ids)
+        return self._move("uncancel", record_ids, reason)
 
-    def invalidate_records(self, record_ids: Ids) -> UpdateMetadata:
+    def invalidate_records(self, record_ids: Ids, *, reason: str | None = None) -> UpdateMetadata:
         """Mark finished records as not to be trusted."""
-        return self._move("invalidate", record_ids)
+        return self._move("invalidate", record_ids, reason)
 
-    def uninvalidate_records(self, record_ids: Ids) -> UpdateMetadata:
+    def uninvalidate_records(self, record_ids: Ids, *, reason: str | None = None) -> UpdateMetadata:
         """Trust records again."""
-        return self._move("uninvalidate", record_ids)
+        return self._move("uninvalidate", record_ids, reason)
 
-    def undelete_records(self, record_ids: Ids) -> UpdateMetadata:
+    def undelete_records(self, record_ids: Ids, *, reason: str | None = None) -> UpdateMetadata:
         """Bring deleted records back."""
-        return self._move("undelete", record_ids)
+        return self._move("undelete", record_ids, reason)
 
-    def delete_records(self, record_ids: Ids, soft_delete: bool = True, delete_children: bool = True) -> DeleteMetadata:
+    def delete_records(
+        self,
+        record_ids: Ids,
+        soft_delete: bool = True,
+        delete_children: bool = True,
+        *,
+        reason: str | None = None,
+    ) -> DeleteMetadata:
         """Mark records as deleted (they can be brought back), or with `soft_delete=False` remove them for good."""
         ids = as_ids(record_ids)
         if not ids:
             return DeleteMetadata()
-        body = records.RecordDelete(record_ids=ids, soft_delete=soft_delete, delete_children=delete_children)
-        metadata: DeleteMetadata = self.connection.ask(records.BULK_DELETE, body=body)
+        body = records.RecordDelete(
+            record_ids=ids, soft_delete=soft_delete, delete_children=delete_children, reason=reason
+        )
+        metadata: DeleteMetadata = self.connection.ask(records.BULK_DELETE, body=without_nothing(body))
         return metadata
 
     def modify_records(
@@ -76,13 +85,14 @@ class ActionCalls(Session):
         *,
         new_tag: str | None = None,
         new_priority: PriorityEnum | str | int | None = None,
+        reason: str | None = None,
     ) -> UpdateMetadata:
         """Change the tag or the priority (`low`, `normal`, `high`) of what still has to run.
 
         `new_tag` and `new_priority` are shorter names of the same.
         """
         change = new_queue(new_compute_tag, new_compute_priority, new_tag, new_priority)
-        return self._modify(record_ids, **change) if change else UpdateMetadata()
+        return self._modify(record_ids, **change, reason=reason) if change else UpdateMetadata()
 
     def add_comment(self, record_ids: Ids, comment: str) -> UpdateMetadata:
         """Write something on records."""
@@ -94,16 +104,16 @@ class ActionCalls(Session):
         parts = {name: getattr(answer, name) for name in answer.__struct_fields__}
         return {name: value for name, value in parts.items() if value is not None}
 
-    def _move(self, name: str, record_ids: Ids) -> UpdateMetadata:
+    def _move(self, name: str, record_ids: Ids, reason: str | None) -> UpdateMetadata:
         action = ACTIONS[name]
         if action.target is not None:
-            return self._modify(record_ids, status=action.target)
+            return self._modify(record_ids, status=action.target, reason=reason)
         ids = as_ids(record_ids)
         if not ids:
             return UpdateMetadata()
         (status,) = action.sources
-        body = records.RecordRevert(record_ids=ids, revert_status=status)
-        metadata: UpdateMetadata = self.connection.ask(records.REVERT, body=body)
+        body = records.RecordRevert(record_ids=ids, revert_status=status, reason=reason)
+        metadata: UpdateMetadata = self.connection.ask(records.REVERT, body=without_nothing(body))
         return metadata
 
     def _modify(self, record_ids: Ids, **change: Any) -> UpdateMetadata:

@@ -37,10 +37,18 @@ class HistoryEvent(records.HistoryEvent, kw_only=True):
         return f"{self.action}{self._by()}: {became} (operation {self.operation_id}{why})"
 
     def _replaced(self) -> list[str]:
-        tag = [f"tag is no longer {self.tag}"] if self.tag is not None else []
-        return tag + (
-            [f"priority is no longer {PriorityEnum(self.priority).name}"] if self.priority is not None else []
+        def named(priority: int | None) -> str | None:
+            return None if priority is None else PriorityEnum(priority).name
+
+        parts = (
+            ("tag", self.tag, self.new_tag),
+            ("priority", named(self.priority), named(self.new_priority)),
         )
+        return [
+            f"{what} {old} → {new}" if new is not None else f"{what} is no longer {old}"
+            for what, old, new in parts
+            if old is not None
+        ]
 
     def _comment(self) -> str:
         return f"comment{self._by()}: {self.comment}"

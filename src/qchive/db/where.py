@@ -6,7 +6,7 @@ Every filter of every query has one fragment here; a test compares them with the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ import msgspec
 
 from qchive.db.specifications import searchable
 from qchive.kinds import Kind
+from qchive.status import UNFINISHED, Action
 from qchive.wire import utc
 
 _RECORD = {
@@ -66,7 +67,8 @@ _MANAGER = {
 _OPERATION = {
     "action": "action = ANY(%({0})b::text[])",
     "username": "username = ANY(%({0})b::text[])",
-    "record_id": "id IN (SELECT operation_id FROM move WHERE move.record_id = ANY(%({0})b::bigint[]))",
+    "record_id": "id IN (SELECT operation_id FROM move WHERE move.record_id = ANY(%({0})b::bigint[])"
+    " UNION ALL SELECT operation_id FROM comment WHERE comment.record_id = ANY(%({0})b::bigint[]))",
     "before": "time <= %({0})b",
     "after": "time >= %({0})b",
 }
@@ -96,26 +98,36 @@ def records(query: Any, kind: Kind | None, limit: int) -> Composed:
     return _select("SELECT r.id FROM record r", "r.id", clauses, params | {"limit": limit}, query.cursor)
 
 
-def selected(selection: Any, statuses: Iterable[str], after: int, upto: int, limit: int) -> Composed:
-    """Ids of records that fit and have one of the statuses, above `after` and up to `upto`, ascending."""
+def selected(selection: Any, action: Action, after: int, upto: int, limit: int) -> Composed:
+    """Ids of records that fit and that an action applies to, above `after` and up to `upto`, ascending."""
     clauses, params = _selected(selection)
-    clauses += ["r.status = ANY(%(of_status)b::text[]::record_status[])", "r.id > %(after)b", "r.id <= %(upto)b"]
-    params |= {"of_status": list(statuses), "after": after, "upto": upto, "limit": limit}
+    clauses += [_applies(action), "r.id > %(after)b", "r.id <= %(upto)b"]
+    params |= {"sources": [s.value for s in action.sources], "after": after, "upto": upto, "limit": limit}
     return f"SELECT r.id FROM record r WHERE {' AND '.join(clauses)} ORDER BY r.id LIMIT %(limit)b", params
 
 
-def counted(selection: Any, upto: int | None = None) -> Composed:
-    """How many records fit, by kind and status, with the highest id and one of the newest ids as an example."""
+def counted(selection: Any, action: Action | None = None, upto: int | None = None) -> Composed:
+    """How many records fit, by kind and status; to how many of them an action applies; and the highest id."""
     clauses, params = _selected(selection)
     if upto is not None:
         clauses.append("r.id <= %(upto)b")
         params["upto"] = upto
+    applies = "true"
+    if action is not None:
+        applies = _applies(action)
+        params["sources"] = [s.value for s in action.sources]
     where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
     return (
-        f"SELECT r.kind, r.status::text, count(*), max(r.id) FROM record r{where}"
+        f"SELECT r.kind, r.status::text, count(*), count(*) FILTER (WHERE {applies}), max(r.id) FROM record r{where}"
         " GROUP BY r.kind, r.status ORDER BY r.kind, r.status",
         params,
     )
+
+
+def _applies(action: Action) -> str:
+    clause = "r.status = ANY(%(sources)b::text[]::record_status[])"
+    unfinished = ", ".join(f"'{status.value}'" for status in sorted(UNFINISHED, key=lambda status: status.value))
+    return f"({clause} AND coalesce(r.stack[1], r.status) IN ({unfinished}))" if action.unfinished else clause
 
 
 def errors(selection: Any, examples: int, limit: int) -> Composed:

@@ -22,6 +22,7 @@ async def modify(ctx: Context, body: RecordModify) -> UpdateMetadata:
         priority=None if priority is None else int(priority),
         comment=body.comment or None,
         username=ctx.caller.username,
+        reason=body.reason,
     )
     return await _changed(ctx, body.record_ids, what)
 
@@ -44,7 +45,7 @@ async def revert(ctx: Context, body: RecordRevert) -> UpdateMetadata:
     if body.revert_status not in BY_REVERT:
         allowed = ", ".join(s.value for s in BY_REVERT)
         raise InvalidBody(f"{body.revert_status.value} cannot be reverted: use one of {allowed}")
-    what = Change(action=BY_REVERT[body.revert_status], username=ctx.caller.username)
+    what = Change(action=BY_REVERT[body.revert_status], username=ctx.caller.username, reason=body.reason)
     return await _changed(ctx, body.record_ids, what)
 
 
@@ -55,14 +56,14 @@ async def delete(ctx: Context, record_id: int) -> DeleteMetadata:
 
 async def bulk_delete(ctx: Context, body: RecordDelete) -> DeleteMetadata:
     """Mark records as deleted, or remove them for good."""
-    ids, username = body.record_ids, ctx.caller.username
+    ids = body.record_ids
+    name = ("delete" if body.delete_children else "delete_alone") if body.soft_delete else "remove"
+    what = Change(action=ACTIONS[name], username=ctx.caller.username, reason=body.reason)
     if body.soft_delete:
-        what = Change(action=ACTIONS["delete" if body.delete_children else "delete_alone"], username=username)
         done = await _changed(ctx, ids, what)
         return DeleteMetadata(
             errors=done.errors, deleted_idx=done.updated_idx, n_children_deleted=done.n_children_updated
         )
-    what = Change(action=ACTIONS["remove"], username=username)
     moved = await ctx.db.run(lambda conn: remove(conn, ids, what, children=body.delete_children))
     refused = still_referenced(ids, moved)
     kept = {n for n, _ in refused}

@@ -58,23 +58,20 @@ async def preview(ctx: Context, body: api.Plan) -> api.Preview:
     action = _action(ctx, body.action)
     changes = _changes(body, action)
 
-    async def work(conn: Connection) -> tuple[list[StatusCount], int, list[api.Example]]:
-        counts, upto = await _counts(conn, body.filter)
-        statuses = [c.status.value for c in counts if c.status in action.sources]
-        ids = await statements.composed(conn, *where.selected(body.filter, statuses, 0, upto, EXAMPLES))
-        return counts, upto, await statements.rows(conn, "operations/examples", api.Example, ids=ids)
+    async def work(conn: Connection) -> tuple[Counts, list[api.Example]]:
+        counts = await _counts(conn, body.filter, action)
+        ids = await statements.composed(conn, *where.selected(body.filter, action, 0, counts.upto, EXAMPLES))
+        return counts, await statements.rows(conn, "operations/examples", api.Example, ids=ids)
 
-    counts, upto, examples = await ctx.db.read(work)
-    fitting = [c for c in counts if c.status in action.sources]
-    count = sum(c.count for c in fitting)
+    counts, examples = await ctx.db.read(work)
     return api.Preview(
         action=action.name,
-        count=count,
-        by_status=fitting,
-        others=[c for c in counts if c.status not in action.sources],
+        count=counts.count,
+        by_status=counts.fitting,
+        others=counts.others,
         examples=examples,
-        background=count > ctx.settings.operation_at_once,
-        token=_token(Looked(action.name, body.filter, changes, count, upto)),
+        background=counts.count > ctx.settings.operation_at_once,
+        token=_token(Looked(action.name, body.filter, changes, counts.count, counts.upto)),
     )
 
 
@@ -103,10 +100,31 @@ def _changes(body: api.Plan, action: Action) -> dict[str, str | int]:
     return changes
 
 
-async def _counts(conn: Connection, selection: Selection, upto: int | None = None) -> tuple[list[StatusCount], int]:
-    rows = await statements.composed_tuples(conn, *where.counted(selection, upto))
-    counts = [StatusCount(record_type=k, status=RecordStatusEnum(s), count=n) for k, s, n, _ in rows]
-    return counts, max((highest for *_, highest in rows), default=0)
+class Counts(msgspec.Struct, frozen=True):
+    """How many records fit a filter: those that an action applies to, and the others."""
+
+    fitting: list[StatusCount]
+    others: list[StatusCount]
+    upto: int
+    """The highest id."""
+
+    @property
+    def count(self) -> int:
+        """To how many the action applies."""
+        return sum(c.count for c in self.fitting)
+
+
+async def _counts(conn: Connection, selection: Selection, action: Action, upto: int | None = None) -> Counts:
+    rows = await statements.composed_tuples(conn, *where.counted(selection, action, upto))
+
+    def shown(kind: str, status: str, count: int) -> list[StatusCount]:
+        return [StatusCount(record_type=kind, status=RecordStatusEnum(status), count=count)] if count else []
+
+    return Counts(
+        fitting=[c for kind, status, _, fits, _ in rows for c in shown(kind, status, fits)],
+        others=[c for kind, status, count, fits, _ in rows for c in shown(kind, status, count - fits)],
+        upto=max((highest for *_, highest in rows), default=0),
+    )
 
 
 def _token(looked: Looked) -> str:
@@ -126,8 +144,7 @@ async def apply(ctx: Context, body: api.Apply) -> api.Operation:
     action = _action(ctx, looked.action)
 
     async def work(conn: Connection) -> api.Operation:
-        counts, _ = await _counts(conn, looked.filter, looked.upto)
-        now = sum(c.count for c in counts if c.status in action.sources)
+        now = (await _counts(conn, looked.filter, action, looked.upto)).count
         if abs(now - looked.count) > body.tolerance * looked.count:
             raise CountMoved(
                 f"{now} records would be changed by now, not {looked.count} as in the preview: look again",
@@ -264,16 +281,18 @@ async def left(ctx: Context, body: api.Slice, operation_id: int) -> list[api.Lef
         rows = await statements.tuples(
             conn, "operations/left", id=operation_id, undone=undone, after=body.cursor, limit=body.limit
         )
-        return [api.Left(record_id=i, reason=_why_left(undone, *row)) for i, *row in rows]
+        return [api.Left(record_id=i, reason=_why_left(*row)) for i, *row in rows]
 
     return await ctx.db.read(work)
 
 
-def _why_left(undone: int, target: str, status: str | None, operation_id: int | None) -> str:
+def _why_left(target: str, after: int | None, status: str | None, operation_id: int | None) -> str:
     if status is None:
         return "It has been removed since"
-    if operation_id != undone:
-        return f"Operation {operation_id} moved it later"
+    if operation_id != after:
+        # Undoing steps back to the operation before.
+        undone = operation_id is None or (after is not None and operation_id < after)
+        return "It has been taken back already" if undone else f"Operation {operation_id} moved it later"
     return f"It is {status} by now, no longer {target}"
 
 

@@ -307,7 +307,7 @@ def _why_waiting(need: matching.Need, offers: Mapping[str, matching.Offer], *, s
 async def count(ctx: Context, body: api.Selection) -> list[api.StatusCount]:
     """How many records fit, by kind and status."""
     rows = await ctx.db.read(lambda conn: statements.composed_tuples(conn, *where.counted(body)))
-    return [api.StatusCount(record_type=k, status=RecordStatusEnum(s), count=n) for k, s, n, _ in rows]
+    return [api.StatusCount(record_type=k, status=RecordStatusEnum(s), count=n) for k, s, n, *_ in rows]
 
 
 async def counts(ctx: Context) -> api.Counts:

@@ -90,8 +90,8 @@ async def _next(conn: Connection, at: Ongoing) -> list[int]:
     if at.undoes is not None:
         return await statements.column(conn, "operations/undoing", id=at.undoes, after=at.position, limit=BATCH)
     selection = msgspec.json.decode(at.filter or "{}", type=Selection)
-    sources = [s.value for s in ACTIONS[at.action].sources]
-    return await statements.composed(conn, *where.selected(selection, sources, at.position, at.upto or 0, BATCH))
+    action = ACTIONS[at.action]
+    return await statements.composed(conn, *where.selected(selection, action, at.position, at.upto or 0, BATCH))
 
 
 def _change(at: Ongoing) -> Change:

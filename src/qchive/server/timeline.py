@@ -26,6 +26,7 @@ async def timeline(ctx: Context, record_id: int) -> list[HistoryEvent]:
 
 
 async def _moves(conn: Connection, record_id: int) -> list[HistoryEvent]:
+    rows = await statements.tuples(conn, "operations/history", id=record_id)
     return [
         HistoryEvent(
             time=time,
@@ -38,10 +39,10 @@ async def _moves(conn: Connection, record_id: int) -> list[HistoryEvent]:
             target=None if target is None else RecordStatusEnum(target),
             tag=tag,
             priority=priority,
+            new_tag=new_tag,
+            new_priority=new_priority,
         )
-        for time, operation_id, username, action, reason, source, target, tag, priority in await statements.tuples(
-            conn, "operations/history", id=record_id
-        )
+        for time, operation_id, username, action, reason, source, target, tag, priority, new_tag, new_priority in rows
     ]
 
 

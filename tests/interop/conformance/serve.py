@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 
 from qchive.db.migrate import migrate
@@ -35,6 +36,7 @@ SAME = {
     "heartbeat_frequency_jitter": "heartbeat_jitter",
     "heartbeat_max_missed": "heartbeat_max_missed",
     "api_limits": "api_limits",
+    "auto_reset": "auto_reset",
 }
 """The peer's name of a setting → ours. What is missing here has no effect on what we have so far."""
 
@@ -43,7 +45,8 @@ def settings(given: dict[str, Any], port: int) -> Settings:
     """Our settings for the peer's."""
     if given.get("enable_security"):
         sys.exit("accounts are not supported yet")
-    return Settings(port=port, **{SAME[name]: value for name, value in given.items() if name in SAME})
+    mapped = {SAME[name]: value for name, value in given.items() if name in SAME}
+    return msgspec.convert(mapped | {"port": port}, Settings)
 
 
 def template(dsn: str) -> None:

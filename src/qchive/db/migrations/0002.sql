@@ -35,7 +35,9 @@ CREATE TABLE move (
     target       record_status,             -- null: removed for good
     tag          text,                      -- what was replaced, where it was
     priority     smallint,
-    worker_id    bigint
+    worker_id    bigint,
+    before       bigint,                    -- the operation that counted as the last one before this move, and
+    after        bigint                     -- the one that does after it: undoing steps back
 ) PARTITION BY RANGE (time);
 CREATE INDEX move_operation ON move (operation_id, record_id);
 CREATE INDEX move_record ON move (record_id);

@@ -1,5 +1,5 @@
--- Records of an operation that were left alone when it was undone, with what they are now and what moved them last.
-SELECT m.record_id, m.target::text, r.status::text, r.operation_id
+-- Records of an operation that were left alone when it was undone: how it left them, and how they are now.
+SELECT m.record_id, m.target::text, m.after, r.status::text, r.operation_id
 FROM move m
 LEFT JOIN record r ON r.id = m.record_id
 WHERE m.operation_id = %(undone)b AND m.record_id > %(after)b

@@ -1,16 +1,17 @@
 -- The one statement that people's actions move records with: those of the locked ones that are in a status to start from.
 -- Those that the action itself fits start from `sources`, relatives also from `also`, which have their own target. No
 -- target: the status on top of the stack (`pop`), or the one they have (`keep`). A running record is remembered as waiting,
--- and its attempt ends. With `undone`, records that this operation moved last, and that stand where it left them, go back;
--- what it replaced returns.
+-- and its attempt ends. With `undone`, records that still stand where this operation left them go back; what it replaced
+-- returns.
 WITH given AS MATERIALIZED (
     SELECT id, asked, fit FROM unnest(%(ids)b::bigint[], %(asked)b::boolean[], %(fit)b::boolean[]) AS t (id, asked, fit)
 ), undone AS MATERIALIZED (
-    SELECT record_id, source, target, tag, priority, worker_id FROM move
+    SELECT record_id, source, target, tag, priority, worker_id, before, after FROM move
     WHERE operation_id = %(undone)b::bigint AND record_id = ANY(%(ids)b::bigint[])
 ), old AS MATERIALIZED (
     SELECT
-        r.id, r.status, r.stack, r.attempt_no, r.worker_id, r.claimed_at, given.asked, undone.worker_id AS worker_again,
+        r.id, r.status, r.stack, r.attempt_no, r.worker_id, r.claimed_at, given.asked, r.operation_id,
+        undone.worker_id AS worker_again, undone.before AS operation_again,
         CASE
             WHEN %(effect)b = 'pop' THEN r.stack[cardinality(r.stack)]
             WHEN %(effect)b = 'keep' THEN r.status
@@ -32,7 +33,10 @@ WITH given AS MATERIALIZED (
         )
         AND (%(effect)b <> 'pop' OR cardinality(r.stack) > 0)
         AND (NOT given.fit OR NOT %(unfinished)b OR coalesce(r.stack[1], r.status) IN ('waiting', 'running', 'error'))
-        AND (%(undone)b::bigint IS NULL OR r.operation_id = %(undone)b::bigint AND r.status = undone.target)
+        AND (
+            %(undone)b::bigint IS NULL
+            OR r.operation_id IS NOT DISTINCT FROM undone.after AND r.status = undone.target
+        )
 ), operation AS (
     INSERT INTO operation (username, action, effect, reason, changes, undoes, changed, relatives, refused)
     SELECT
@@ -64,7 +68,7 @@ WITH given AS MATERIALIZED (
         claimed_at = CASE WHEN %(effect)b = 'keep' THEN r.claimed_at END,
         losses = CASE WHEN old.target = 'waiting' AND old.status <> 'waiting' THEN 0 ELSE r.losses END,
         modified_on = CASE WHEN %(effect)b = 'keep' THEN r.modified_on ELSE now() END,
-        operation_id = run.id
+        operation_id = CASE WHEN %(undone)b::bigint IS NULL THEN run.id ELSE old.operation_again END
     FROM old, run
     WHERE r.id = old.id
     RETURNING r.id
@@ -73,10 +77,11 @@ WITH given AS MATERIALIZED (
     SELECT id, attempt_no, 'stopped', worker_id, claimed_at FROM old WHERE status = 'running' AND %(effect)b <> 'keep'
     ON CONFLICT (record_id, attempt_no) DO NOTHING
 ), audited AS (
-    INSERT INTO move (operation_id, record_id, source, target, tag, priority, worker_id)
+    INSERT INTO move (operation_id, record_id, source, target, tag, priority, worker_id, before, after)
     SELECT
         run.id, old.id, old.status, old.target, old.tag, old.priority,
-        CASE WHEN %(effect)b = 'clear' THEN old.worker_id END
+        CASE WHEN %(effect)b = 'clear' THEN old.worker_id END, old.operation_id,
+        CASE WHEN %(undone)b::bigint IS NULL THEN run.id ELSE old.operation_again END
     FROM old, run
 )
 SELECT run.id, (SELECT array_agg(id) FROM moved) FROM run
