@@ -244,7 +244,7 @@ def test_whatever_is_done_to_records_they_are_what_the_model_says(life: type[Lif
         phases=[Phase.generate, Phase.shrink] if SHORTEN else [Phase.generate],
     )
     if WALKS is None:
-        run_state_machine_as_test(life, settings=settings(profile, max_examples=25, derandomize=True))
+        run_state_machine_as_test(life, settings=settings(profile, max_examples=50, derandomize=True))
         return
     chosen = int(os.environ.get("QCHIVE_WALKS_SEED", random.randrange(10**9)))
     print(f"QCHIVE_WALKS={WALKS} QCHIVE_WALKS_SEED={chosen}")
