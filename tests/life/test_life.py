@@ -2,11 +2,11 @@
 
 `make test` takes the same few walks each time. For more, and other ones each time, say how many:
 
-    QCHIVE_WALKS=500 python -m pytest tests/life -s --timeout 0
+    QCHIVE_WALKS=500 python -m pytest tests/life -s
 
-The seed is printed first; `QCHIVE_WALKS_SEED=…` takes those walks again. A walk that fails is shortened as far as
-possible and printed as the steps it took, with a line `@reproduce_failure(…)`: written above `class Life`, it repeats
-exactly that walk.
+The seed is printed first; `QCHIVE_WALKS_SEED=…` takes those walks again. A walk that fails is printed as the steps it
+took, with a line `@reproduce_failure(…)`: written above `class Life`, it repeats exactly that walk. With
+`QCHIVE_WALKS_SHORTEN=1` it is first shortened as far as possible, which takes some minutes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, seed, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -35,6 +35,7 @@ from tests.life.model import STATUSES, STEPS
 from tests.life.world import UNKNOWN, World
 
 WALKS = os.environ.get("QCHIVE_WALKS")
+SHORTEN = os.environ.get("QCHIVE_WALKS_SHORTEN")
 STEPS_OF_A_WALK = 40
 
 number = st.integers(0, 19)
@@ -232,12 +233,19 @@ def life(shared: Any, shared_api: Http) -> Iterator[type[Life]]:
         yield Life
 
 
+@pytest.mark.timeout(0 if WALKS or SHORTEN else 300)
 def test_whatever_is_done_to_records_they_are_what_the_model_says(life: type[Life]) -> None:
-    how = {"deadline": None, "stateful_step_count": STEPS_OF_A_WALK, "print_blob": True}
-    how["suppress_health_check"] = list(HealthCheck)
+    profile = settings(
+        deadline=None,
+        stateful_step_count=STEPS_OF_A_WALK,
+        print_blob=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink] if SHORTEN else [Phase.generate],
+    )
     if WALKS is None:
-        run_state_machine_as_test(life, settings=settings(max_examples=25, derandomize=True, **how))
+        run_state_machine_as_test(life, settings=settings(profile, max_examples=50, derandomize=True))
         return
     chosen = int(os.environ.get("QCHIVE_WALKS_SEED", random.randrange(10**9)))
     print(f"QCHIVE_WALKS={WALKS} QCHIVE_WALKS_SEED={chosen}")
-    run_state_machine_as_test(seed(chosen)(life), settings=settings(max_examples=int(WALKS), database=None, **how))
+    run_state_machine_as_test(seed(chosen)(life), settings=settings(profile, max_examples=int(WALKS)))

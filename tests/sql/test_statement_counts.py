@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from tests.acting import do, last_operation, link, new_tag, preview, undo
 from tests.factories import OPTIMIZATION, SPEC, Http, Manager, add, failure, make_molecule, make_result, sql
 
 MANY = 40
@@ -106,6 +107,72 @@ def changing(api: Http, method: str, path: str, body: dict[str, Any]) -> Callabl
     return prepare
 
 
+def stopping_families(api: Http, conninfo: str) -> Callable[[int], Any]:
+    """Parents with a child each, all in one request for the children."""
+
+    def prepare(n: int) -> Callable[[], Any]:
+        parents, ids = add(api, n), add(api, n)
+        for parent, child in zip(parents, ids, strict=True):
+            link(conninfo, parent, child)
+        return lambda: do(api, "cancel", *ids)
+
+    return prepare
+
+
+def by_filter(api: Http, work: Callable[[Http, str, list[int]], Callable[[], Any]]) -> Callable[[int], Any]:
+    """Something about all records of a tag."""
+
+    def prepare(n: int) -> Callable[[], Any]:
+        tag = new_tag()
+        return work(api, tag, add(api, n, compute_tag=tag))
+
+    return prepare
+
+
+def _apply(api: Http, tag: str, ids: list[int]) -> Callable[[], Any]:
+    token = preview(api, "cancel", {"compute_tag": [tag]})["token"]
+    return lambda: api.post("operations", {"token": token})
+
+
+def _purge(api: Http, tag: str, ids: list[int]) -> Callable[[], Any]:
+    do(api, "delete", *ids)
+    token = preview(api, "purge", {"compute_tag": [tag]})["token"]
+    return lambda: api.post("operations", {"token": token})
+
+
+def _undo(api: Http, tag: str, ids: list[int]) -> Callable[[], Any]:
+    do(api, "cancel", *ids)
+    operation = last_operation(api, ids[0])
+    return lambda: undo(api, operation)
+
+
+def _left(api: Http, tag: str, ids: list[int]) -> Callable[[], Any]:
+    do(api, "cancel", *ids)
+    operation = last_operation(api, ids[0])
+    do(api, "uncancel", *ids)
+    undone = undo(api, operation)["id"]
+    return lambda: api.post(f"operations/{undone}/left", {})
+
+
+def _moves(api: Http, tag: str, ids: list[int]) -> Callable[[], Any]:
+    do(api, "cancel", *ids)
+    operation = last_operation(api, ids[0])
+    return lambda: api.post(f"operations/{operation}/moves", {})
+
+
+def _operations(api: Http, tag: str, ids: list[int]) -> Callable[[], Any]:
+    for record_id in ids:
+        do(api, "cancel", record_id)
+    return lambda: api.post("operations/query", {"record_id": ids})
+
+
+def _history(api: Http, tag: str, ids: list[int]) -> Callable[[], Any]:
+    for _ in ids:
+        do(api, "comment", ids[0], comment="again")
+        do(api, "modify", ids[0], compute_priority=1)
+    return lambda: api.get(f"records/{ids[0]}/history")
+
+
 REQUESTS: dict[str, Callable[[Http], Callable[[int], Any]]] = {
     "add single points": lambda api: adding(api, "singlepoint", spec=SPEC),
     "add optimizations": lambda api: adding(api, "optimization", spec=OPTIMIZATION),
@@ -121,6 +188,15 @@ REQUESTS: dict[str, Callable[[Http], Callable[[int], Any]]] = {
     "tag and comment": lambda api: changing(api, "PATCH", "records", {"compute_tag": "t", "comment": "c"}),
     "delete": lambda api: changing(api, "POST", "records/bulkDelete", {"soft_delete": True, "delete_children": True}),
     "remove": lambda api: changing(api, "POST", "records/bulkDelete", {"soft_delete": False, "delete_children": True}),
+    "preview": lambda api: by_filter(api, lambda _, tag, ids: lambda: preview(api, "cancel", {"compute_tag": [tag]})),
+    "apply": lambda api: by_filter(api, _apply),
+    "purge": lambda api: by_filter(api, _purge),
+    "undo": lambda api: by_filter(api, _undo),
+    "what an undoing left": lambda api: by_filter(api, _left),
+    "moves of an operation": lambda api: by_filter(api, _moves),
+    "operations": lambda api: by_filter(api, _operations),
+    "count": lambda api: by_filter(api, lambda _, tag, ids: lambda: api.post("records/count", {"compute_tag": [tag]})),
+    "history": lambda api: by_filter(api, _history),
 }
 
 
@@ -136,3 +212,14 @@ def test_many_records_need_no_more_statements_than_few(api: Http, log: Log, what
     for_many = log.said()
     assert for_many == for_few
     assert 0 < for_few.total() <= 30
+
+
+def test_many_families_need_no_more_statements_than_few(archive: Any, api: Http, log: Log) -> None:
+    prepare = stopping_families(api, archive.conninfo)
+    prepare(1)()
+    few, many = prepare(2), prepare(MANY)
+    log.said()
+    few()
+    for_few = log.said()
+    many()
+    assert log.said() == for_few
