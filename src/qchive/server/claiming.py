@@ -29,7 +29,7 @@ async def claim(ctx: Context, body: Claim) -> list[RecordTask]:
         offer = _offer(name, body, tags, programs)
         if limit <= 0:
             return []
-        requirements = tuple(i for i, *need in required if _met(*need, offer.programs))
+        requirements = tuple(i for i, needed, versions in required if _met(needed, versions, offer.programs))
         if not requirements:
             return []
         queue = _Queue(tuple(offer.tags), requirements, ctx.settings.strict_compute_tags)
