@@ -135,7 +135,9 @@ class Database:
     async def _once(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         conn = await self._take()
         try:
-            return await work(conn)
+            done = await work(conn)
+            await conn.flush()  # what was to be sent later and had nothing to go with
+            return done
         except BaseException:
             conn.forget()
             if not conn.closed:

@@ -164,7 +164,7 @@ async def store(conn: Connection, worker_id: int, finished: Sequence[Finished]) 
 
 async def _molecule_ids(conn: Connection, written: Sequence[_Written]) -> dict[str, int]:
     found = [place.molecule for w in written for place in w.places]
-    ensured = await molecules.ensure(conn, found)
+    ensured = await molecules.ensure(conn, found, mostly_new=True)  # a computation has just made them
     return {m.hash: i for m, i in zip(found, ensured.ids, strict=True)}
 
 
