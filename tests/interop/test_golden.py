@@ -63,7 +63,9 @@ def test_the_files_hold_what_is_asked_for_now() -> None:
         assert len({one["name"] for one in asked}) == len(asked), f"{topic}: names that stand for two exchanges"
 
 
-def test_every_meant_difference_says_why() -> None:
+def test_every_meant_difference_is_listed_once_and_says_why() -> None:
+    listed = [(name, one["path"], one["peer"], one["ours"]) for one in deviations() for name in one["exchanges"]]
+    assert sorted(set(listed)) == sorted(listed)
     for one in deviations():
         assert one.keys() - {"encoding"} == {"exchanges", "path", "peer", "ours", "because"}
         assert one["because"]

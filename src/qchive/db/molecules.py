@@ -18,14 +18,15 @@ class Ensured(msgspec.Struct, frozen=True):
     new: set[int]
 
 
-async def ensure(conn: Connection, molecules: Sequence[Stored]) -> Ensured:
-    """Store what is new; a molecule that is there already keeps its id and its name."""
+async def ensure(conn: Connection, molecules: Sequence[Stored], *, mostly_new: bool = False) -> Ensured:
+    """Store what is new; a molecule that is there already keeps its id and its name. Those that are `mostly_new` are
+    not looked for before they are stored."""
     if not molecules:
         return Ensured([], set())
     first: dict[bytes, int] = {}
     for position, molecule in enumerate(molecules):
         first.setdefault(bytes.fromhex(molecule.hash), position)
-    known = await _find(conn, list(first))
+    known = {} if mostly_new else await _find(conn, list(first))
     new = set()
     missing = [h for h in first if h not in known]
     if missing:

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import psycopg
 from psycopg import errors
+from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from qchive.db import statements
@@ -30,6 +31,9 @@ TRANSIENT = (
 )
 """Trouble that says nothing about the request: the same transaction may well go through in a moment."""
 
+_AT_HAND = 60.0
+"""Seconds between looks of the pool at a connection that is always in use."""
+
 _RACES = 3
 """How often in a row somebody else may be quicker."""
 
@@ -44,6 +48,9 @@ class Database:
     def __init__(self, conninfo: str, *, size: int = 8, patience: float = 30.0) -> None:
         self.conninfo = conninfo
         self.patience = patience
+        self._at_hand: Connection | None = None
+        self._asking = 0
+        self._until = 0.0
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             conninfo,
             connection_class=Connection,
@@ -63,6 +70,9 @@ class Database:
 
     async def close(self) -> None:
         """End all connections."""
+        if self._at_hand is not None:
+            await self._pool.putconn(self._at_hand)
+            self._at_hand = None
         await self._pool.close()
 
     async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
@@ -123,9 +133,11 @@ class Database:
                 delay = min(delay * 2, 1.0)
 
     async def _once(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        conn = await self._pool.getconn()
+        conn = await self._take()
         try:
-            return await work(conn)
+            done = await work(conn)
+            await conn.flush()  # what was to be sent later and had nothing to go with
+            return done
         except BaseException:
             conn.forget()
             if not conn.closed:
@@ -134,6 +146,27 @@ class Database:
                     await conn.rollback()
             raise
         finally:
+            await self._give(conn)
+
+    async def _take(self) -> Connection:
+        """The connection used last, whose backend has everything at hand; the pool hands them out in turns."""
+        conn, self._at_hand = self._at_hand, None
+        if conn is not None:
+            return conn
+        self._asking += 1
+        try:
+            return await self._pool.getconn()
+        finally:
+            self._asking -= 1
+
+    async def _give(self, conn: Connection) -> None:
+        now = asyncio.get_running_loop().time()
+        idle = not conn.closed and conn.pgconn.transaction_status == TransactionStatus.IDLE
+        if idle and self._at_hand is None and not self._asking and now < self._until:
+            self._at_hand = conn
+        else:
+            # The pool ends what is broken or old, and serves who waits.
+            self._until = now + _AT_HAND
             await self._pool.putconn(conn)
 
 

@@ -143,6 +143,8 @@ def _check_length(result: returned.AtomicResult) -> None:
 
 
 def _count(value: Any) -> int:
+    if isinstance(value, list) and not any(isinstance(v, list | tuple) for v in value):
+        return len(value)
     return sum(map(_count, value)) if isinstance(value, (list, tuple)) else 1
 
 

@@ -3,12 +3,13 @@
 Importing this loads neither qcelemental nor numpy; what needs them loads them when called.
 """
 
-from qchive.molecule.document import Stored, modified, stored, to_wire, with_id
+from qchive.molecule.document import Path, Stored, modified, stored, to_wire, with_id
 from qchive.molecule.exchange import from_qcelemental, to_qcelemental
 from qchive.molecule.files import read_files
 from qchive.molecule.identity import formula, identity, parse_formula
 
 __all__ = [
+    "Path",
     "Stored",
     "formula",
     "from_qcelemental",

@@ -84,6 +84,17 @@ def read(data: Mapping[str, Any]) -> Body:
         raise InvalidMolecule(f"not a molecule of QCSchema: {error}") from error
 
 
+def read_geometry(data: Mapping[str, Any]) -> list[float]:
+    """The geometry of a molecule, flat, in Bohr; InvalidMolecule if it is none."""
+    geometry = data.get("geometry")
+    if isinstance(geometry, list | tuple) and geometry and isinstance(geometry[0], list | tuple):
+        geometry = _flat(geometry)
+    try:
+        return msgspec.convert(geometry, list[float])
+    except msgspec.ValidationError as error:
+        raise InvalidMolecule(f"not a molecule of QCSchema: {error} of `geometry`") from error
+
+
 def _flat(rows: list[Any] | tuple[Any, ...]) -> list[Any]:
     if not all(isinstance(row, list | tuple) and len(row) == 3 for row in rows):
         raise InvalidMolecule("`geometry` must be x, y, z of each atom, in Bohr: a flat list, or one of three each")

@@ -12,9 +12,9 @@ import msgspec
 from qchive._version import __version__
 from qchive.errors import InvalidMolecule
 from qchive.molecule import sense
-from qchive.molecule.body import Body, Identifiers, read
+from qchive.molecule.body import Body, Identifiers, read, read_geometry
 from qchive.molecule.elements import ELEMENTS
-from qchive.molecule.identity import MASS_DIGITS, formula, identity, rounded
+from qchive.molecule.identity import MASS_DIGITS, formula, frame, identity, moved, rounded
 
 DEPTH = 64
 """How deep `extras` and `provenance` may be nested."""
@@ -38,6 +38,41 @@ def stored(data: Mapping[str, Any]) -> Stored:
     return _stored(to_wire(data))
 
 
+class Path:
+    """Molecules of which each is mostly the one before at another geometry, like the steps of an optimization: then
+    only the geometry is checked again."""
+
+    def __init__(self) -> None:
+        self._given: dict[str, Any] = {}
+        self._body: Body | None = None
+        self._wire: dict[str, Any] = {}
+        self._frame = ("", "")
+        self._last: tuple[Any, Stored] | None = None
+
+    def stored(self, data: Mapping[str, Any]) -> Stored:
+        """What `stored` makes of the next molecule."""
+        given = {key: value for key, value in data.items() if key != "geometry"}
+        if self._body is None or given != self._given or data.get("validated") is not True:
+            body = read(data)
+            wire = _checked(body)
+            self._given, self._body, self._wire, self._frame = given, body, wire, frame(wire)
+            done = _stored(wire)
+        elif self._last is not None and self._last[0] == data.get("geometry"):
+            return self._last[1]
+        else:
+            done = _stored(self._moved(self._body, data))
+        self._last = data.get("geometry"), done
+        return done
+
+    def _moved(self, body: Body, data: Mapping[str, Any]) -> dict[str, Any]:
+        geometry = read_geometry(data)
+        body = msgspec.structs.replace(body, geometry=geometry)
+        sense.check_shape(body)
+        sense.check_distances(body)
+        identifiers = self._wire["identifiers"] | {"molecule_hash": moved(self._frame, geometry)}
+        return self._wire | {"geometry": geometry, "identifiers": identifiers}
+
+
 def to_wire(data: Mapping[str, Any]) -> dict[str, Any]:
     """The molecule as the server sends it, without its id: checked, completed, defaults dropped, hash and formula set.
 
@@ -45,7 +80,10 @@ def to_wire(data: Mapping[str, Any]) -> dict[str, Any]:
     anything else is completed by qcelemental first. Raises InvalidMolecule.
     Source: the QCArchive protocol's molecule, QCSchema version 2.
     """
-    body = read(data)
+    return _checked(read(data))
+
+
+def _checked(body: Body) -> dict[str, Any]:
     sense.check_shape(body)
     protons = sense.check_atoms(body)
     sense.check_distances(body)

@@ -57,25 +57,37 @@ def identity(molecule: Mapping[str, Any]) -> str:
     that makes sense (see `to_wire`).
     Source: qcelemental 0.51, `Molecule.get_hash`.
     """
+    return moved(frame(molecule), molecule["geometry"])
+
+
+def frame(molecule: Mapping[str, Any]) -> tuple[str, str]:
+    """All that the hash looks at but the geometry: what comes before it, and what comes behind."""
     symbols = molecule["symbols"]
     charge = float(molecule.get("molecular_charge", 0.0))
     multiplicity = _int_if_integral(molecule.get("molecular_multiplicity", 1))
     fragment_charges = molecule.get("fragment_charges")
     fragment_multiplicities = molecule.get("fragment_multiplicities")
-    pieces = (
+    before = (
         _text(f'"{symbol}"' for symbol in symbols),
         _masses(symbols, molecule.get("masses")),
         # The only decimal rounding: scalars are rounded by Python, arrays by numpy. Adding 0.0 turns -0.0 into 0.0.
         repr(round(charge, CHARGE_DIGITS) + 0.0),
         repr(multiplicity if isinstance(multiplicity, int) else round(multiplicity, CHARGE_DIGITS)),
         _real(len(symbols), molecule.get("real")),
-        _text(map(repr, rounded(molecule["geometry"], GEOMETRY_DIGITS))),
+    )
+    behind = (
         repr(_fragments(len(symbols), molecule.get("fragments"))),
         repr(rounded([charge] if fragment_charges is None else fragment_charges, CHARGE_DIGITS)),
         _multiplicities([multiplicity] if fragment_multiplicities is None else fragment_multiplicities),
         _connectivity(molecule.get("connectivity")),
     )
-    return hashlib.sha1("".join(pieces).encode(), usedforsecurity=False).hexdigest()
+    return "".join(before), "".join(behind)
+
+
+def moved(frame: tuple[str, str], geometry: Sequence[float]) -> str:
+    """The hash of a molecule with this frame at another geometry (Bohr)."""
+    text = _text(map(repr, rounded(geometry, GEOMETRY_DIGITS)))
+    return hashlib.sha1(f"{frame[0]}{text}{frame[1]}".encode(), usedforsecurity=False).hexdigest()
 
 
 def formula(symbols: Sequence[str]) -> str:

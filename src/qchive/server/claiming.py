@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from qchive.api.tasks import Claim, RecordTask
@@ -19,14 +20,20 @@ async def claim(ctx: Context, body: Claim) -> list[RecordTask]:
     limit = min(body.limit, ctx.settings.limits["manager_tasks_claim"])
 
     async def work(conn: Connection) -> list[RecordTask]:
-        known = await statements.tuples(conn, "managers/contact", name=name)
+        contact = statements.later(conn, "managers/contact", name=name)
+        required = await statements.tuples(conn, "requirements/offered", programs=list(body.offered_programs))
+        known = contact.tuples()
         if not known:
             raise ManagerRefused(f"Manager does not exist! {name} must activate first.")
         worker_id, tags, programs = known[0]
         offer = _offer(name, body, tags, programs)
         if limit <= 0:
             return []
-        ids = await _take(conn, ctx, worker_id, offer, limit)
+        requirements = tuple(i for i, needed, versions in required if _met(needed, versions, offer.programs))
+        if not requirements:
+            return []
+        queue = _Queue(tuple(offer.tags), requirements, ctx.settings.strict_compute_tags)
+        ids = await _take(conn, ctx, worker_id, queue, limit)
         if not ids:
             return []
         tasks = await payload.tasks(conn, ctx.kinds, ids)
@@ -50,15 +57,11 @@ def _offer(name: str, body: Claim, tags: list[str], programs: dict[str, Any]) ->
     return matching.Offer(now, wanted)
 
 
-async def _take(conn: Connection, ctx: Context, worker_id: int, offer: matching.Offer, limit: int) -> list[int]:
-    requirements = [
-        i
-        for i, versions in await statements.tuples(conn, "requirements/offered", programs=list(offer.programs))
-        if not matching.unmet(versions, offer.programs)
-    ]
-    if not requirements:
-        return []
-    queue = _Queue(tuple(offer.tags), tuple(requirements), ctx.settings.strict_compute_tags)
+def _met(programs: Sequence[str], versions: Mapping[str, str], offered: Mapping[str, Sequence[str]]) -> bool:
+    return offered.keys() >= set(programs) and not matching.unmet(versions, offered)
+
+
+async def _take(conn: Connection, ctx: Context, worker_id: int, queue: _Queue, limit: int) -> list[int]:
     mark = ctx.marks.get(queue)
     taken: list[int] = []
     reach = limit

@@ -14,7 +14,7 @@ from qchive.kinds import Kind
 from qchive.kinds.kind import Molecule, TaskInput
 from qchive.molecule import with_id
 from qchive.status import PriorityEnum
-from qchive.wire import Bytes, compress
+from qchive.wire import Bytes, compress_quickly
 
 
 class TaskRow(msgspec.Struct):
@@ -58,7 +58,7 @@ def _task(
     function, kwargs = None, None
     if row.attempt_no > 0:
         made = kind.task(TaskInput(row.id, specification, molecules, {}))
-        function, kwargs = made.function, Bytes(compress(made.kwargs))
+        function, kwargs = made.function, Bytes(compress_quickly(made.kwargs))
     return RecordTask(
         id=task_id(row.id, row.attempt_no),
         record_id=row.id,

@@ -15,7 +15,7 @@ from qchive.fingerprint import shortened
 from qchive.kinds import Kind
 from qchive.kinds.kind import Child, Outcome, Part
 from qchive.kinds.result import ComputeError, FailedOperation, failure_outputs
-from qchive.molecule import Stored, stored
+from qchive.molecule import Path, Stored
 from qchive.wire import stored_json
 
 
@@ -107,8 +107,9 @@ def success(kinds: Mapping[str, Kind], outcome: Outcome) -> Success:
         InvalidMolecule, InvalidSpecification, InvalidBody: something in it makes no sense.
     """
     prepared: dict[bytes, Prepared] = {}
-    steps = tuple(_step(kinds, child, prepared) for child in outcome.children)
-    return Success(outcome, _texts(outcome), tuple(map(_place, outcome.molecules)), steps)
+    path = Path()
+    steps = tuple(_step(kinds, child, prepared, path) for child in outcome.children)
+    return Success(outcome, _texts(outcome), tuple(_place(part, path) for part in outcome.molecules), steps)
 
 
 def failure(failed: FailedOperation) -> Failure:
@@ -118,12 +119,12 @@ def failure(failed: FailedOperation) -> Failure:
     return Failure(kind[:100], shortened(message, 1000), diagnose(kind, message), failure_outputs(failed))
 
 
-def _step(kinds: Mapping[str, Kind], child: Child, known: dict[bytes, Prepared]) -> Step:
+def _step(kinds: Mapping[str, Kind], child: Child, known: dict[bytes, Prepared], path: Path) -> Step:
     # Most steps of a trajectory are computed alike: what one of them is prepared as is `known` to the next.
     key = msgspec.json.encode((child.kind, child.specification))
     if key not in known:
         known[key] = specifications.prepare(kinds[child.kind], child.specification)
-    return Step(child, _texts(child.outcome), known[key], tuple(map(_place, child.parts)))
+    return Step(child, _texts(child.outcome), known[key], tuple(_place(part, path) for part in child.parts))
 
 
 def _texts(outcome: Outcome) -> Texts:
@@ -135,9 +136,9 @@ def _texts(outcome: Outcome) -> Texts:
     )
 
 
-def _place(part: Part) -> Place:
+def _place(part: Part, path: Path) -> Place:
     assert not isinstance(part.molecule, int)
-    return Place(part, stored({**part.molecule, "validated": part.molecule.get("validated", True)}))
+    return Place(part, path.stored({**part.molecule, "validated": part.molecule.get("validated", True)}))
 
 
 async def store(conn: Connection, worker_id: int, finished: Sequence[Finished]) -> None:
@@ -163,7 +164,7 @@ async def store(conn: Connection, worker_id: int, finished: Sequence[Finished]) 
 
 async def _molecule_ids(conn: Connection, written: Sequence[_Written]) -> dict[str, int]:
     found = [place.molecule for w in written for place in w.places]
-    ensured = await molecules.ensure(conn, found)
+    ensured = await molecules.ensure(conn, found, mostly_new=True)  # a computation has just made them
     return {m.hash: i for m, i in zip(found, ensured.ids, strict=True)}
 
 
