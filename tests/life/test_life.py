@@ -238,7 +238,7 @@ def life(shared: Any, shared_api: Http) -> Iterator[type[Life]]:
         yield Life
 
 
-@pytest.mark.parametrize("way", range(int(os.environ.get("QCHIVE_WAYS", 8))))
+@pytest.mark.parametrize("way", range(int(os.environ.get("QCHIVE_WAYS", 12))))
 def test_wherever_one_wanders_records_are_what_the_model_says(life: type[Life], way: int) -> None:
     """Every action on every status as often as any other, which is not where Hypothesis looks; the way is its seed."""
     rng = random.Random(way)

@@ -33,10 +33,15 @@ def _of_a_status(world: World, rng: random.Random) -> Record | None:
 
 
 def _act(world: World, rng: random.Random) -> None:
-    record = _of_a_status(world, rng)
-    if record is not None:
-        fit = [a for a in sorted(STEPS) if record.status in STEPS[a]]
-        world.act(rng.choice(fit) if fit and rng.random() < 0.7 else rng.choice(sorted(STEPS)), [record.id])
+    """Mostly what some record fits, on one of these; also what is refused."""
+    records = [r for _, r in sorted(world.model.records.items())]
+    fitting = {action: [r for r in records if r.status in STEPS[action]] for action in sorted(STEPS)}
+    possible = [action for action, fit in fitting.items() if fit]
+    if possible and rng.random() < 0.75:
+        action = rng.choice(possible)
+        world.act(action, [rng.choice(fitting[action]).id])
+    elif record := _of_a_status(world, rng):
+        world.act(rng.choice(sorted(STEPS)), [record.id])
 
 
 def _act_on_several(world: World, rng: random.Random) -> None:

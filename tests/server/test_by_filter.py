@@ -210,6 +210,7 @@ def test_a_purge_removes_what_was_deleted_with_its_deleted_children(shared: Any,
         (i, "deleted", None) for i in sorted([top, *steps])
     ]
     assert None not in api.post("molecules/bulkGet", {"ids": molecules, "missing_ok": True}), "molecules stay"
+    assert api.post("molecules/bulkDelete", molecules)["errors"] == [], "but nothing needs them any more"
 
 
 def test_a_purge_leaves_children_that_are_not_deleted(api: Http) -> None:
