@@ -247,7 +247,8 @@ def test_wherever_one_wanders_records_are_what_the_model_says(life: type[Life], 
         kind = rng.choice(["singlepoint", "optimization"])
         world.add(kind, [n], rng.choice(world.tags), 1, find_existing=True)
     for child in range(1, 6):
-        world.link(world.known[rng.randrange(child)], world.known[child])
+        for parent in {rng.randrange(child), rng.randrange(child)}:
+            world.link(world.known[parent], world.known[child])
     for _ in range(WANDERED):
         world.compare()
         world.model.now += 1

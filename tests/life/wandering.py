@@ -22,6 +22,11 @@ def step(world: World, rng: random.Random) -> None:
 
 
 def _some(world: World, rng: random.Random) -> list[int]:
+    """A few of a family, or of all that ever were."""
+    there = sorted(world.model.records)
+    if there and rng.random() < 0.5:
+        one = [rng.choice(there)]
+        return rng.choices(sorted(world.model.ancestors(one) | world.model.descendants(one)), k=rng.randint(1, 4))
     return rng.choices([*world.known, UNKNOWN], k=rng.randint(1, 4))
 
 
