@@ -333,3 +333,8 @@ class Model:
             "manager_name": lambda r, v: r.manager in v,
         }
         return [r for _, r in sorted(self.records.items()) if all(tests[k](r, v) for k, v in wanted.items())]
+
+    def applies_to(self, action: str, wanted: dict[str, Any]) -> list[Record]:
+        """Those of them that an action by filter is for: tags are for what has still to be computed."""
+        looked_for = [r for r in self.fitting(wanted) if r.status in LOOKED_FOR[action]]
+        return [r for r in looked_for if action != "modify" or r.unfinished]
