@@ -1,5 +1,13 @@
 -- Operations and what they moved, errors that are told apart, internal jobs.
 ALTER TABLE record ADD COLUMN operation_id bigint;
+DROP INDEX record_identity;
+CREATE TABLE record_identity (
+    record_id bigint PRIMARY KEY REFERENCES record ON DELETE CASCADE,
+    identity  bytea NOT NULL
+);
+INSERT INTO record_identity SELECT id, identity FROM record;
+CREATE INDEX record_identity_of ON record_identity (identity, record_id);
+ALTER TABLE record DROP COLUMN identity;
 ALTER TABLE attempt ADD COLUMN error_class text, ADD COLUMN fingerprint text;
 -- What failed before is of no known class, and the same only where it says the same.
 UPDATE attempt SET error_class = 'unknown', fingerprint = left(md5(concat(error_type, chr(10), error_message)), 12)
