@@ -22,7 +22,8 @@ from tests.factories import Http, http
 PASSWORD = "correct horse battery"
 PEOPLE = {f"{role}_user": role for role in ROLES if role != NOBODY}
 """Name → role; all have the same password."""
-SECURE = Settings(enable_security=True, jwt_secret_key="a key for tests only, 0123456789 abcdef, long enough for HS512 too")
+KEY = "a key for tests only, long enough for HS512 as well: 0123456789"
+SECURE = Settings(enable_security=True, jwt_secret_key=KEY)
 
 
 def people(conninfo: str) -> None:

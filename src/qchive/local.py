@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -73,6 +73,11 @@ class Local:
         self._temporary = data is None
         self.data = Path(data).absolute() if data is not None else _temporary_folder()
         self.settings = settings or Settings()
+        if self.settings.enable_security is None:
+            self.settings = msgspec.structs.replace(self.settings, enable_security=False)
+        self.admin_password: str | None = None
+        """Of the account `admin`, where people log in and this start has made it."""
+        self._worker_token: str | None = None
         self._port = port
         self._workers = (os.cpu_count() or 1) if workers is None else workers
         self._resources = (cores_per_worker, memory_per_worker)
@@ -104,6 +109,8 @@ class Local:
                 self._postgres = EmbeddedPostgres(self.data)
                 self._postgres.start()
                 supervised.append(self._postgres)
+            if self.settings.secure:
+                self._open_accounts()
             (self.data / "logs").mkdir(parents=True, exist_ok=True)
             self._listening = _listen(self._port)
             self._port = self._listening.getsockname()[1]
@@ -153,8 +160,10 @@ class Local:
         """The log of one of the processes: `server`, `upkeep`, `worker`."""
         return self.data / "logs" / f"{name}.log"
 
-    def _child(self, name: str, *args: str, pass_fds: tuple[int, ...] = ()) -> Child:
-        environment = {**os.environ, "QCHIVE_DATABASE_URL": self.database, "PYTHONUNBUFFERED": "1"}
+    def _child(
+        self, name: str, *args: str, pass_fds: tuple[int, ...] = (), env: Mapping[str, str] | None = None
+    ) -> Child:
+        environment = {**os.environ, "QCHIVE_DATABASE_URL": self.database, "PYTHONUNBUFFERED": "1", **(env or {})}
         argv = [sys.executable, "-m", "qchive.cli", name, *args]
         return Child(name, argv, log=self.log(name), env=environment, pass_fds=pass_fds)
 
@@ -174,7 +183,17 @@ class Local:
         args = [self.address, "--cluster", CLUSTER, "--workers", str(self._workers), "--cores", str(cores)]
         args += ["--memory", str(memory)] if memory is not None else []
         args += [f"--tag={tag}" for tag in self._tags]
-        return self._child("worker", *args, "--spool", str(self.data / "spool"))
+        token = {} if self._worker_token is None else {"QCHIVE_API_TOKEN": self._worker_token}
+        return self._child("worker", *args, "--spool", str(self.data / "spool"), env=token)
+
+    def _open_accounts(self) -> None:
+        """See to it that there is an administrator, and that our own worker can log in."""
+        from qchive.db.migrate import migrate
+        from qchive.server.first import first_administrator, worker_token
+
+        migrate(self.database)
+        self.admin_password = first_administrator(self.database)
+        self._worker_token = worker_token(self.database)
 
     def _wait_until_it_answers(self, patience: float = 60.0) -> None:
         assert self.supervisor is not None

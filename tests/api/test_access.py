@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jwt
 import msgspec
 import pytest
-from tests.accounts import PEOPLE, SECURE, api_token, as_user, bearing, secure, tokens
+from tests.accounts import KEY, PEOPLE, SECURE, api_token, as_user, bearing, secure, tokens
 from tests.archive import Archive
 from tests.factories import Http, http, sql
 
@@ -254,9 +254,6 @@ def test_an_api_token_does_not_give_lasting_access(guarded: Guarded, row: Endpoi
 
 
 # --- credentials that do not hold -----------------------------------------------------------------------------------
-
-KEY = SECURE.jwt_secret_key
-assert KEY is not None
 
 
 def forged(key: str = KEY, algorithm: str = "HS256", **changes: Any) -> str:
