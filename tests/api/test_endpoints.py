@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import pytest
 from openapi_spec_validator import validate
+from tests.accounts import as_user, secure
 from tests.factories import Http, Manager, add, complete, make_molecule
 
 from qchive.api import Endpoint, endpoints
@@ -211,15 +213,20 @@ def plain(value: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def filled(shared_api: Http) -> Http:
-    """A server with a finished and a waiting record of each kind, and what belongs to them."""
-    for kind in ("singlepoint", "optimization"):
-        complete(shared_api, kind, stdout="text")
-    add(shared_api, molecules=[make_molecule()])
-    manager = Manager(shared_api)
-    manager.claim(1)
-    shared_api.patch("records", {"record_ids": [1], "comment": "seen"})
-    return shared_api
+def filled(databases: Any) -> Iterator[Http]:
+    """A server with a finished and a waiting record of each kind, and what belongs to them, as its admin sees it."""
+    with secure(databases) as server, as_user(server.address, "admin_user") as api:
+        for kind in ("singlepoint", "optimization"):
+            complete(api, kind, stdout="text")
+        add(api, molecules=[make_molecule()])
+        manager = Manager(api)
+        manager.claim(1)
+        api.patch("records", {"record_ids": [1], "comment": "seen"})
+        api.post("groups", {"groupname": "stdout"})
+        api.post("users", [{"username": "stdout", "role": "read", "enabled": True, "groups": ["stdout"]}, None])
+        for whose in ("me", "users/stdout"):
+            api.post(f"{whose}/tokens", {"name": "one"})
+        yield api
 
 
 BODIES: dict[str, Any] = {

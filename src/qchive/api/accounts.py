@@ -95,7 +95,8 @@ NewUser = tuple[UserInfo, NewPassword]
 Preferences = dict[str, Any]
 
 _USERS, _ME, _GROUPS = "/api/v1/users", "/api/v1/me", "/api/v1/groups"
-_EXAMPLE = {"username": "ann", "role": "submit", "enabled": True, "fullname": "Ann"}
+_ANN = {"id": 1, "username": "ann", "role": "admin", "enabled": True, "fullname": "Ann"}
+_PASSWORD = "a long password"
 
 EVERYBODY = Endpoint(
     name="users.everybody",
@@ -114,7 +115,7 @@ ADD = Endpoint(
     body=NewUser,
     answer=str,
     doc="Add an account; the answer is its password, which the server makes up if none is given.",
-    example=[_EXAMPLE, "a long password"],
+    example=[{"username": "ben", "role": "submit", "enabled": True}, _PASSWORD],
 )
 MODIFY = Endpoint(
     name="users.modify",
@@ -125,7 +126,7 @@ MODIFY = Endpoint(
     body=UserInfo,
     answer=UserInfo,
     doc="Change an account: all but its id and name.",
-    example={"id": 1, **_EXAMPLE},
+    example=_ANN,
 )
 GET = Endpoint(
     name="users.get",
@@ -153,7 +154,7 @@ SET_PASSWORD = Endpoint(
     body=NewPassword,
     answer=str,
     doc="Give an account another password; the answer is the password, which the server makes up for null.",
-    example="a long password",
+    example=_PASSWORD,
 )
 PREFERENCES = Endpoint(
     name="users.preferences",
@@ -183,7 +184,7 @@ MODIFY_ME = Endpoint(
     body=UserInfo,
     answer=UserInfo,
     doc="Change one's own name, organization and email; the rest stays as it is.",
-    example={"id": 1, **_EXAMPLE},
+    example=_ANN,
 )
 SET_MY_PASSWORD = Endpoint(
     name="users.set_my_password",
@@ -194,7 +195,7 @@ SET_MY_PASSWORD = Endpoint(
     body=NewPassword,
     answer=str,
     doc="Change one's own password; the answer is the password, which the server makes up for null.",
-    example="a long password",
+    example=_PASSWORD,
 )
 MY_PREFERENCES = Endpoint(
     name="users.my_preferences",

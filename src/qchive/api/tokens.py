@@ -110,9 +110,6 @@ class BrowserSession(msgspec.Struct, kw_only=True):
     user_agent: str | None
 
 
-_EXAMPLE = {"name": "laptop", "scope": "read"}
-
-
 def _of(whose: str, resource: str, name: str) -> tuple[Endpoint, ...]:
     """The endpoints of tokens and sessions below an account's address; handlers are told apart by `name`."""
     tokens = f"/api/v1/{whose}/tokens"
@@ -135,7 +132,7 @@ def _of(whose: str, resource: str, name: str) -> tuple[Endpoint, ...]:
             body=NewToken,
             answer=NewAPIToken,
             doc=f"Make an API token for {who}; it is shown this once.",
-            example=_EXAMPLE,
+            example={"name": "laptop" if resource == "me" else "cluster", "scope": "read"},
         ),
         Endpoint(
             name=f"tokens.rename_{name}",
