@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from functools import lru_cache
 from typing import Any, Literal
 
 import jwt
@@ -13,6 +14,7 @@ from qchive.errors import AuthenticationRequired
 
 AUDIENCE = "qchive"
 _ALGORITHM = "HS256"
+_REQUIRED = ["exp", "aud", "sub", "type", "epoch"]
 
 Kind = Literal["access", "refresh"]
 
@@ -59,21 +61,29 @@ def read(key: str, kind: Kind, token: str) -> Claims:
         Expired: its time is over.
         AuthenticationRequired: it is not ours, or of another kind.
     """
+    claims, found, end = _verified(key, token)
+    if end <= time.time():
+        raise Expired
+    if found != kind:
+        raise unfit("WrongTokenError")
+    return claims
+
+
+@lru_cache(maxsize=1024)
+def _verified(key: str, token: str) -> tuple[Claims, str, float]:
+    """What a token says, of which kind it is, and when it ends. Remembered: checking a signature costs more than asking
+    the database about its holder, and it does not change."""
     try:
         found = jwt.decode(
             token,
             key,
             algorithms=[_ALGORITHM],
             audience=AUDIENCE,
-            options={"require": ["exp", "aud", "sub", "type", "epoch"], "verify_iat": False},
+            options={"require": _REQUIRED, "verify_iat": False, "verify_exp": False},
         )
-    except jwt.ExpiredSignatureError:
-        raise Expired from None
     except jwt.PyJWTError as error:
         raise unfit(type(error).__name__) from None
-    if found["type"] != kind:
-        raise unfit("WrongTokenError")
-    return Claims(int(found["sub"]), int(found["epoch"]))
+    return Claims(int(found["sub"]), int(found["epoch"])), found["type"], float(found["exp"])
 
 
 def unfit(why: str) -> AuthenticationRequired:
