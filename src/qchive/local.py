@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -160,10 +160,11 @@ class Local:
         """The log of one of the processes: `server`, `upkeep`, `worker`."""
         return self.data / "logs" / f"{name}.log"
 
-    def _child(
-        self, name: str, *args: str, pass_fds: tuple[int, ...] = (), env: Mapping[str, str] | None = None
-    ) -> Child:
-        environment = {**os.environ, "QCHIVE_DATABASE_URL": self.database, "PYTHONUNBUFFERED": "1", **(env or {})}
+    def _child(self, name: str, *args: str, pass_fds: tuple[int, ...] = ()) -> Child:
+        environment = {**os.environ, "QCHIVE_DATABASE_URL": self.database, "PYTHONUNBUFFERED": "1"}
+        environment.pop("QCHIVE_WORKER_TOKEN", None)  # which would be for somebody else's server
+        if self._worker_token is not None and name == "worker":
+            environment["QCHIVE_WORKER_TOKEN"] = self._worker_token
         argv = [sys.executable, "-m", "qchive.cli", name, *args]
         return Child(name, argv, log=self.log(name), env=environment, pass_fds=pass_fds)
 
@@ -183,8 +184,7 @@ class Local:
         args = [self.address, "--cluster", CLUSTER, "--workers", str(self._workers), "--cores", str(cores)]
         args += ["--memory", str(memory)] if memory is not None else []
         args += [f"--tag={tag}" for tag in self._tags]
-        token = {} if self._worker_token is None else {"QCHIVE_API_TOKEN": self._worker_token}
-        return self._child("worker", *args, "--spool", str(self.data / "spool"), env=token)
+        return self._child("worker", *args, "--spool", str(self.data / "spool"))
 
     def _open_accounts(self) -> None:
         """See to it that there is an administrator, and that our own worker can log in."""

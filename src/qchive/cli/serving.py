@@ -151,7 +151,7 @@ def worker(
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that compute; default: one per core.")] = None,
     api_token: Annotated[
         str | None,
-        typer.Option(envvar="QCHIVE_API_TOKEN", help="Opens a server where one logs in; better not on a command line."),
+        typer.Option(envvar="QCHIVE_WORKER_TOKEN", help="Opens a server where one logs in."),
     ] = None,
     cores: Cores = 1,
     memory: Memory = None,
