@@ -118,9 +118,10 @@ def test_disabling_and_a_new_password_end_sessions(server: Archive, here: httpx.
         assert here.put("/api/v1/me/password", json="a new long password").status_code == 200
         assert here.get("/api/v1/me").status_code == 200, "whoever changed it goes on"
         assert other.get("/api/v1/me").status_code == 401
+        assert len(here.get("/api/v1/me/sessions").json()) == 1
         me = admin.get("users/submit_user")
         admin.patch("users", me | {"enabled": False})
-        assert here.get("/api/v1/me").status_code == 401
+        assert here.get("/api/v1/me").json()["msg"] == "User submit_user is disabled."
         admin.patch("users", me)
         assert here.get("/api/v1/me").status_code == 401
 

@@ -248,7 +248,7 @@ DELETE_GROUP = Endpoint(
     path=f"{_GROUPS}/{{group}}",
     may="groups:delete",
     answer=None,
-    doc="Remove a group that has no members.",
+    doc="Remove a group; its members stay.",
 )
 
 ENDPOINTS = (

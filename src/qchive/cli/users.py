@@ -176,7 +176,7 @@ def add_group(
 
 
 def delete_group(group: Group, address: Address = DEFAULT) -> None:
-    """Remove a group that has no members."""
+    """Remove a group; its members stay."""
     with connect(address) as client:
         client.delete_group(group)
     printing.tell(f"The group {group} is gone.")

@@ -125,11 +125,7 @@ class AccountCalls(Session):
         self.connection.ask(accounts.ADD_GROUP, body=info)
 
     def delete_group(self, groupname_or_id: int | str) -> None:
-        """Remove a group.
-
-        Raises:
-            Referenced: it has members.
-        """
+        """Remove a group; its members stay."""
         self.connection.ask(accounts.DELETE_GROUP, group=groupname_or_id)
 
     # --- API tokens ---------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qchive.api.accounts import GroupInfo, check_groupname
 from qchive.db import statements
 from qchive.db.pool import Connection
-from qchive.errors import InvalidAccount, NotFound, Referenced
+from qchive.errors import InvalidAccount, NotFound
 from qchive.server.context import Context
 from qchive.server.users import Named
 
@@ -43,12 +43,10 @@ async def add(ctx: Context, body: GroupInfo) -> None:
 
 
 async def delete(ctx: Context, group: str) -> None:
-    """Remove a group, if nobody is in it."""
+    """Remove a group."""
 
     async def work(conn: Connection) -> None:
         found = await _found(conn, group)
-        assert found.id is not None
-        if not await statements.execute(conn, "groups/delete", id=found.id):
-            raise Referenced(f"Group {found.groupname} could not be deleted: it has members. Take them out first.")
+        await statements.execute(conn, "groups/delete", id=found.id)
 
     await ctx.db.run(work)

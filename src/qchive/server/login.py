@@ -49,6 +49,7 @@ async def session_login(ctx: Context, body: Credentials) -> LoggedIn:
             public_id=str(uuid.uuid4()),
             account_id=account.id,
             hash=hash_of(key),
+            epoch=account.epoch,
             replaced=None if former is None else hash_of(former),
             lifetime=float(ctx.settings.user_session_max_age),
             ip_address=ctx.visit.address,

@@ -143,7 +143,8 @@ async def _change(
             groups=groups,
         )
         if not changed:
-            raise NotFound(f"User {info.username} with id {user_id} not found.")
+            await id_of(conn, str(user_id))
+            raise InvalidAccount(f"Cannot change the name of user {user_id} to {info.username}")
         return (await _shown(conn, changed))[0]
 
     return await ctx.db.run(work)

@@ -65,7 +65,7 @@ class Visit:
             )
 
     def begin_session(self, key: str) -> None:
-        """Have the browser hold this secret, or hold it longer."""
+        """Have the browser hold this secret, which is one of ours, or hold it longer."""
         self._cookie = key
 
     def end_session(self) -> None:
@@ -73,14 +73,12 @@ class Visit:
         self._cookie = ""
 
     def mark(self, response: Response, settings: Settings) -> Response:
-        """The answer with the cookie, if one is to go back."""
+        """The answer with the cookie, if one is to go back; then no proxy may keep it for others."""
         if self._cookie is not None:
-            response.set_cookie(
-                COOKIE,
-                self._cookie,
-                max_age=settings.user_session_max_age if self._cookie else 0,
-                secure=settings.user_session_cookie_secure,
-                httponly=True,
-                samesite="lax",
-            )
+            lifetime = settings.user_session_max_age if self._cookie else 0
+            secure = "; Secure" if settings.user_session_cookie_secure else ""
+            cookie = f"{COOKIE}={self._cookie}; HttpOnly; Max-Age={lifetime}; Path=/; SameSite=Lax{secure}"
+            response.headers["Set-Cookie"] = cookie
+            response.headers["Cache-Control"] = "no-store"
+            response.headers["Vary"] = "Cookie"
         return response

@@ -1,4 +1,4 @@
--- Change an account. Role, groups and whether it is enabled stay if null. Disabling ends its sessions and refresh tokens.
+-- Change an account. Role, groups and whether it is enabled stay if null. Disabling makes its logins void.
 WITH changed AS (
     UPDATE account SET
         fullname = %(fullname)b, organization = %(organization)b, email = %(email)b,
@@ -6,9 +6,7 @@ WITH changed AS (
         enabled = coalesce(%(enabled)b::boolean, enabled),
         epoch = epoch + (enabled AND %(enabled)b::boolean IS FALSE)::int
     WHERE id = %(id)b AND username = %(username)b
-    RETURNING id, enabled
-), ended AS (
-    DELETE FROM browser_session s USING changed WHERE s.account_id = changed.id AND NOT changed.enabled
+    RETURNING id
 ), left_groups AS (
     DELETE FROM membership m USING changed, account_group g
     WHERE m.account_id = changed.id AND g.id = m.group_id AND g.groupname <> ALL (%(groups)b::text[])

@@ -1,8 +1,6 @@
--- A new password: refresh tokens are void, and sessions end but for the one that asks (its hash, or null).
+-- A new password: logins are void, but for the session that asks (its hash, or null).
 WITH changed AS (
-    UPDATE account SET password = %(password)b, epoch = epoch + 1 WHERE id = %(id)b RETURNING id
-), ended AS (
-    DELETE FROM browser_session s USING changed
-    WHERE s.account_id = changed.id AND s.hash IS DISTINCT FROM %(keep)b::bytea
+    UPDATE account SET password = %(password)b, epoch = epoch + 1 WHERE id = %(id)b RETURNING id, epoch
 )
-SELECT id FROM changed
+UPDATE browser_session s SET epoch = changed.epoch FROM changed
+WHERE s.account_id = changed.id AND s.hash = %(keep)b::bytea

@@ -1,3 +1,2 @@
--- Remove a group that has no members.
-DELETE FROM account_group g
-WHERE g.id = %(id)b AND NOT EXISTS (SELECT FROM membership m WHERE m.group_id = g.id)
+-- Remove a group; whoever was in it is in it no more.
+DELETE FROM account_group WHERE id = %(id)b

@@ -7,4 +7,4 @@ WITH used AS (
 SELECT a.id, a.username, a.role, a.enabled
 FROM browser_session s
 JOIN account a ON a.id = s.account_id
-WHERE s.hash = %(hash)b AND s.last_accessed > now() - make_interval(secs => %(lifetime)b)
+WHERE s.hash = %(hash)b AND (s.epoch = a.epoch OR NOT a.enabled) AND s.last_accessed > now() - make_interval(secs => %(lifetime)b)
