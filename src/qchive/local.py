@@ -162,6 +162,7 @@ class Local:
 
     def _child(self, name: str, *args: str, pass_fds: tuple[int, ...] = ()) -> Child:
         environment = {**os.environ, "QCHIVE_DATABASE_URL": self.database, "PYTHONUNBUFFERED": "1"}
+        environment["QCHIVE_SETTINGS"] = msgspec.json.encode(self.settings).decode()  # arguments are for all to see
         environment.pop("QCHIVE_WORKER_TOKEN", None)  # which would be for somebody else's server
         if self._worker_token is not None and name == "worker":
             environment["QCHIVE_WORKER_TOKEN"] = self._worker_token
@@ -171,13 +172,10 @@ class Local:
     def _server(self) -> Child:
         assert self._listening is not None
         descriptor = self._listening.fileno()
-        return self._child("server", "--fd", str(descriptor), "--settings", self._settings(), pass_fds=(descriptor,))
+        return self._child("server", "--fd", str(descriptor), pass_fds=(descriptor,))
 
     def _upkeep(self) -> Child:
-        return self._child("upkeep", "--settings", self._settings())
-
-    def _settings(self) -> str:
-        return msgspec.json.encode(self.settings).decode()
+        return self._child("upkeep")
 
     def _worker(self) -> Child:
         cores, memory = self._resources

@@ -150,6 +150,7 @@ def test_preferences_are_kept_by_name_by_id_and_for_oneself(server: Archive, adm
         admin.ask("PUT", f"/api/v1/{path}", wish)
         assert admin.get(path) == wish
         assert admin.refused("PUT", f"/api/v1/{path}", [1]).status == 400
+        assert admin.refused("PUT", f"/api/v1/{path}", {"x": "y" * (1 << 20)}).status == 413
     assert admin.get("me/preferences") == {}
 
 
@@ -160,14 +161,14 @@ def test_groups_come_and_go(admin: Http) -> None:
     assert chem == {"id": chem["id"], "groupname": "chem", "description": "Chemists"}
     assert admin.get("groups/chem") == chem == admin.get(f"groups/{chem['id']}")
     assert "already exists" in admin.refused("POST", "/api/v1/groups", {"groupname": "chem"}).reply["msg"]
-    for name in ("", "a b", "12", "a\0"):
+    for name in ("", "a b", "12", "a\0", "x" * 129):
         assert admin.refused("POST", "/api/v1/groups", {"groupname": name}).reply["msg"].startswith("Groupname")
     reader = admin.get("users/read_user")
     admin.patch("users", reader | {"groups": ["chem"]})
     admin.ask("DELETE", "/api/v1/groups/chem")
     assert admin.get("users/read_user") == reader
     for method in ("GET", "DELETE"):
-        assert admin.refused(method, "/api/v1/groups/chem").reply["msg"] == "Group chem not found."
+        assert admin.refused(method, "/api/v1/groups/chem").reply["msg"] == "Group chem does not exist"
 
 
 def test_nobody_removes_themselves(admin: Http) -> None:

@@ -12,6 +12,8 @@ from qchive.errors import InvalidAccount
 from qchive.kinds.kind import Id
 
 LONGEST_NAME = 64
+"""Characters of an account's."""
+LONGEST_GROUP = 128
 SHORTEST_PASSWORD = 12
 """Characters."""
 LONGEST_PASSWORD = 72
@@ -50,9 +52,7 @@ def check_username(name: str) -> None:
     Raises:
         InvalidAccount: says why.
     """
-    if len(name) > LONGEST_NAME:
-        raise InvalidAccount(f"Username must be at most {LONGEST_NAME} characters")
-    _check_name("Username", name)
+    _check_name("Username", name, LONGEST_NAME)
 
 
 def check_groupname(name: str) -> None:
@@ -61,12 +61,14 @@ def check_groupname(name: str) -> None:
     Raises:
         InvalidAccount: says why.
     """
-    _check_name("Groupname", name)
+    _check_name("Groupname", name, LONGEST_GROUP)
 
 
-def _check_name(what: str, name: str) -> None:
+def _check_name(what: str, name: str, longest: int) -> None:
     if not name:
         raise InvalidAccount(f"{what} is empty")
+    if len(name) > longest:
+        raise InvalidAccount(f"{what} must be at most {longest} characters")
     if "\0" in name:
         raise InvalidAccount(f"{what} contains a NUL character")
     if " " in name:

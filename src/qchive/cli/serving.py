@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 Database = Annotated[
     str, typer.Option("--database-url", envvar="QCHIVE_DATABASE_URL", help="Where PostgreSQL is: postgresql://…")
 ]
-SettingsText = Annotated[str, typer.Option("--settings", help="Server settings as JSON.", hidden=True)]
+SettingsText = Annotated[
+    str, typer.Option("--settings", envvar="QCHIVE_SETTINGS", help="Server settings as JSON.", hidden=True)
+]
 Cores = Annotated[int, typer.Option(min=1, help="Threads of one computation.")]
 Memory = Annotated[float | None, typer.Option(min=0.5, help="GiB that one computation may use.")]
 Tags = Annotated[

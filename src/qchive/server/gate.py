@@ -150,14 +150,14 @@ class Gate:
             await self._check_rate(address, given.username)
             account = await self.account(username=name) if name is not None else None
             if not await passwords.fits(account.password if account else None, given.password):
-                await self._note("logins/failed", address, given.username)
+                await self._failed(address, given.username)
                 raise refused("Incorrect username or password")
             assert account is not None
             if passwords.outdated(account.password):
                 await self._rehash(account, given.password)
         if not account.enabled:
             raise _disabled(account.id, account.username)
-        await self._note("logins/succeeded", address, given.username)
+        await self._succeeded(address, given.username)
         return account
 
     async def _check_rate(self, address: str, username: str) -> None:
@@ -186,18 +186,21 @@ class Gate:
                 username=None,
             )
 
-    async def _note(self, what: str, address: str, username: str) -> None:
-        if not self._settings.login_rate_limit_enabled:
-            return
+    async def _failed(self, address: str, username: str) -> None:
         counted, window = _counted(username), float(self._settings.login_rate_limit_window)
 
-        async def failed(conn: Connection) -> None:
+        async def work(conn: Connection) -> None:
             await statements.execute(conn, "logins/failed", address=address, username=counted, window=window)
 
-        async def succeeded(conn: Connection) -> None:
-            await statements.execute(conn, "logins/succeeded", address=address, username=counted)
+        if self._settings.login_rate_limit_enabled:
+            await self._db.run(work)
 
-        await self._db.run(failed if what == "logins/failed" else succeeded)
+    async def _succeeded(self, address: str, username: str) -> None:
+        async def work(conn: Connection) -> None:
+            await statements.execute(conn, "logins/succeeded", address=address, username=_counted(username))
+
+        if self._settings.login_rate_limit_enabled:
+            await self._db.run(work)
 
     async def _rehash(self, account: Account, password: str) -> None:
         new = await passwords.hashed(password)

@@ -24,7 +24,7 @@ async def _found(conn: Connection, group: str) -> GroupInfo:
     named = Named.of(group)
     found = await statements.rows(conn, "groups/find", GroupInfo, id=named.id, groupname=named.name)
     if not found:
-        raise NotFound(f"Group {group} not found.")
+        raise NotFound(f"Group {group} does not exist")
     return found[0]
 
 

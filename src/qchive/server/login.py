@@ -13,6 +13,9 @@ from qchive.server.context import Context
 from qchive.server.gate import Account, hash_of
 from qchive.server.settings import Settings
 
+SHOWN = 20
+"""How many of an account's groups its tokens tell; headers are no place for long lists."""
+
 
 async def login(ctx: Context, body: Credentials) -> Tokens:
     """Tokens for a name and a password."""
@@ -32,7 +35,7 @@ async def refresh(ctx: Context) -> Renewed:
 
 def _access(key: str, account: Account, settings: Settings) -> str:
     claims = signing.Claims(account.id, account.epoch)
-    shown = {"username": account.username, "role": account.role, "groups": account.groups}
+    shown = {"username": account.username, "role": account.role, "groups": account.groups[:SHOWN]}
     return signing.signed(key, "access", claims, settings.jwt_access_token_expires, **shown)
 
 

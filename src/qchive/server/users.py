@@ -8,12 +8,15 @@ from qchive import wire
 from qchive.api.accounts import NewPassword, NewUser, Preferences, UserInfo, check_groupname, check_username
 from qchive.db import statements
 from qchive.db.pool import Connection
-from qchive.errors import Forbidden, InvalidAccount, NotFound
+from qchive.errors import Forbidden, InvalidAccount, NotFound, TooLarge
 from qchive.server import passwords
 from qchive.server.access import NOBODY, ROLES
 from qchive.server.context import Context
 from qchive.server.gate import hash_of
 from qchive.wire import Json
+
+MOST_PREFERRED = 1 << 20
+"""Bytes of an account's preferences."""
 
 
 class Named(NamedTuple):
@@ -218,6 +221,8 @@ async def my_preferences(ctx: Context) -> Any:
 async def set_preferences(ctx: Context, body: Preferences, user: str) -> None:
     """Keep what programs are to look at."""
     text = wire.stored_json(body)
+    if len(text) > MOST_PREFERRED:
+        raise TooLarge(f"Preferences are at most {MOST_PREFERRED} bytes", limit=MOST_PREFERRED)
 
     async def work(conn: Connection) -> None:
         await statements.execute(conn, "accounts/set_preferences", id=await id_of(conn, user), preferences=text)
