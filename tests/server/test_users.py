@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.accounts import PASSWORD, PEOPLE, as_user, secure, tokens
+from msgspec.structs import replace
+from tests.accounts import PASSWORD, PEOPLE, SECURE, as_user, secure, tokens
 from tests.archive import Archive
 from tests.factories import Http, Manager, add, http, make_result, sql
 
@@ -206,6 +207,24 @@ def test_records_comments_and_operations_tell_who_made_them_also_when_that_accou
     assert admin.post("records/query", {"owner_user": [ann_id]}) == [], "nobody has this id any more"
 
 
+def test_what_runs_in_the_background_carries_the_name_of_whoever_asked(databases: Any) -> None:
+    settings = replace(SECURE, operation_at_once=0)
+    with (
+        secure(databases, settings) as server,
+        as_user(server.address, "submit_user") as submit,
+        as_user(server.address, "admin_user") as admin,
+    ):
+        add(submit)
+        token = submit.post("operations/preview", {"action": "cancel", "filter": {}})["token"]
+        operation = submit.post("operations", {"token": token})
+        assert operation["username"] == "submit_user"
+        me = submit.get("me")["id"]
+        for who in ("submit_user", me, str(me)):
+            (job,) = admin.post("internal_jobs/query", {"user": [who]})
+            assert (job["id"], job["user"]) == (operation["job_id"], "submit_user")
+        assert admin.post("internal_jobs/query", {"user": ["admin_user", 99999]}) == []
+
+
 def test_what_a_computation_adds_belongs_to_whose_it_is(server: Archive) -> None:
     with as_user(server.address, "submit_user") as submit, as_user(server.address, "compute_user") as compute:
         (record_id,) = add(submit, kind="optimization")
@@ -248,9 +267,6 @@ def test_reading_without_logging_in_is_an_option(databases: Any, server: Archive
     with http(server.address) as api:
         assert api.refused("POST", "/api/v1/records/query", {}).reply["msg"] == "Server requires login"
         assert api.get("ping") == {"success": True, "authorized": False}
-    from msgspec.structs import replace
-    from tests.accounts import SECURE
-
     with secure(databases, replace(SECURE, allow_unauthenticated_read=True)) as open_, http(open_.address) as api:
         assert api.get("ping") == {"success": True, "authorized": True}
         assert api.post("records/query", {}) == []
