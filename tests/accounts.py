@@ -22,7 +22,7 @@ from tests.factories import Http, http
 PASSWORD = "correct horse battery"
 PEOPLE = {f"{role}_user": role for role in ROLES if role != NOBODY}
 """Name → role; all have the same password."""
-KEY = "a key for tests only, long enough for HS512 as well: 0123456789"
+KEY = "a key for tests only, long enough for HS512 as well: 0123456789abcdef"
 SECURE = Settings(enable_security=True, jwt_secret_key=KEY)
 
 
