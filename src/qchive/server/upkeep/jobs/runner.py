@@ -24,6 +24,7 @@ from qchive.server.settings import Settings
 from qchive.server.upkeep.jobs.functions import Function
 from qchive.server.upkeep.jobs.listening import listen
 from qchive.server.upkeep.jobs.run import Run
+from qchive.server.upkeep.together import together
 
 log = logging.getLogger("qchive.upkeep")
 
@@ -76,10 +77,9 @@ class Runner:
         """Never returns."""
         await self._own.open()
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(listen(self._own.conninfo, self._told))
-                group.create_task(self._lane(maintenance=True))
-                group.create_task(self._lane(maintenance=False))
+            await together(
+                listen(self._own.conninfo, self._told), self._lane(maintenance=True), self._lane(maintenance=False)
+            )
         finally:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pace.farewell):
