@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from qchive.cli import demo, doctor, errors, exits, molecules, operations, records, serving, status, submit
+from qchive.cli import demo, doctor, errors, exits, keeping, molecules, operations, records, serving, status, submit
 
 app = typer.Typer(
     name="qchive",
@@ -16,7 +16,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (serving, demo, doctor, submit, records, errors, operations, molecules, status):
+for group in (serving, keeping, demo, doctor, submit, records, errors, operations, molecules, status):
     group.add_to(app)
 
 

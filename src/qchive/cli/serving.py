@@ -17,6 +17,9 @@ Database = Annotated[
     str, typer.Option("--database-url", envvar="QCHIVE_DATABASE_URL", help="Where PostgreSQL is: postgresql://…")
 ]
 SettingsText = Annotated[str, typer.Option("--settings", help="Server settings as JSON.", hidden=True)]
+NoMigrate = Annotated[
+    bool, typer.Option("--no-migrate", help="Refuse a database with an older schema, instead of upgrading it.")
+]
 Cores = Annotated[int, typer.Option(min=1, help="Threads of one computation.")]
 Memory = Annotated[float | None, typer.Option(min=0.5, help="GiB that one computation may use.")]
 Tags = Annotated[
@@ -97,11 +100,11 @@ def server(
         str, typer.Option(help="Where to listen; only this machine until there are accounts.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="TCP port to listen on; 0: any free one.")] = 7777,
+    no_migrate: NoMigrate = False,
     settings: SettingsText = "{}",
     fd: Annotated[int | None, typer.Option(help="A socket that listens already.", hidden=True)] = None,
 ) -> None:
     """Run one server process for an archive's database."""
-    from qchive.db.migrate import migrate
     from qchive.server.run import serve
 
     _log()
@@ -109,17 +112,16 @@ def server(
     if fd is None:
         chosen.host, chosen.port = host, port
     chosen.check()
-    migrate(database_url)
+    _fit(database_url, no_migrate)
     serve(database_url, chosen, socket.socket(fileno=fd) if fd is not None else None)
 
 
-def upkeep(database_url: Database, settings: SettingsText = "{}") -> None:
+def upkeep(database_url: Database, no_migrate: NoMigrate = False, settings: SettingsText = "{}") -> None:
     """Run the loops that keep an archive going: rescue of lost work. Any number may run, one leads."""
-    from qchive.db.migrate import migrate
     from qchive.server.upkeep.run import keep_up
 
     _log()
-    migrate(database_url)
+    _fit(database_url, no_migrate)
     keep_up(database_url, _settings(settings))
 
 
@@ -163,6 +165,16 @@ def worker(
     except msgspec.ValidationError as error:
         raise typer.BadParameter(str(error)) from None
     raise typer.Exit(loop.run(settings))
+
+
+def _fit(database_url: str, no_migrate: bool) -> None:
+    """See that the database has the schema of this release."""
+    from qchive.db import migrate
+
+    if no_migrate:
+        migrate.check(database_url)
+    else:
+        migrate.migrate(database_url)
 
 
 def _settings(text: str) -> Settings:

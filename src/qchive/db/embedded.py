@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote
 
 from qchive.db import account as accounts
 from qchive.db import cluster
@@ -25,7 +24,6 @@ from qchive.spawn import Account, Order, ended, spawn
 
 __all__ = ["EmbeddedPostgres", "Probe", "default_data", "probe"]
 
-_PORT = 5432  # only names the socket; nothing listens on TCP
 _RETRIES = 20
 
 
@@ -74,8 +72,7 @@ class EmbeddedPostgres:
         """Where to connect to. Stays the same until `stop`, also over a crash and a new `start`."""
         if self._socket_folder is None:
             raise PostgresFailed("PostgreSQL has not been started.", log="")
-        place = quote(str(self._socket_folder), safe="")
-        return f"postgresql://{cluster.USER}@/{cluster.DATABASE}?host={place}&port={_PORT}"
+        return cluster.dsn(self._socket_folder)
 
     def start(self) -> str:
         """Start the server, making cluster and database when they are new, and say where to connect to.
@@ -188,7 +185,7 @@ class EmbeddedPostgres:
             "-k",
             str(self._socket_path()),
             "-p",
-            str(_PORT),
+            str(cluster.PORT),
         ]
         for name, value in self._settings.items():
             argv += ["-c", f"{name}={value}"]
