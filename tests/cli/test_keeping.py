@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from qchive.db.keeping import place, verbs
@@ -95,6 +96,15 @@ def test_an_upgrade_says_from_where_to_where(qchive: Run, database: str, tmp_pat
     assert (done.code, done.out) == (0, plan.out)
     assert verbs.examine(tmp_path / "before").contents.schema == 1
     assert "nothing to do" in qchive("upgrade", *url).out
+
+
+def test_no_backup_is_made_for_an_upgrade_that_is_refused(qchive: Run, database: str, tmp_path: Path) -> None:
+    old(database, 1)
+    with psycopg.connect(database):
+        ended = qchive("upgrade", "--database-url", database, "--backup", tmp_path / "before")
+    assert ended.code == 1
+    assert "is in use by" in ended.err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", ["server", "upkeep"])

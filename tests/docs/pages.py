@@ -45,15 +45,16 @@ def blocks(page: Path, *languages: str) -> Iterator[Block]:
             yield Block(match[1], text.count("\n", 0, match.start()) + 2, match[2], match[3])
 
 
-def run(page: Path, address: str, folder: Path) -> None:
+def run(page: Path, address: str, database: str, folder: Path) -> None:
     """Run the page's code, and compare what it prints with what the page says."""
     names: dict[str, Any] = {"__name__": "__main__"}
+    here = {"QCHIVE_ADDRESS": address, "QCHIVE_DATABASE_URL": database}
     with contextlib.chdir(folder), contextlib.ExitStack() as left_open:
         left_open.callback(lambda: [value.close() for value in names.values() if isinstance(value, PortalClient)])
         for block in blocks(page, "python", "sh"):
             where = f"{page.relative_to(ROOT)}:{block.line}"
             code = block.code.replace(DEFAULT_ADDRESS, address)
-            printed = _python(code, where, names) if block.language == "python" else _shell(code, where, address)
+            printed = _python(code, where, names) if block.language == "python" else _shell(code, where, here)
             if block.printed is not None:
                 printed = printed.replace(address, DEFAULT_ADDRESS)
                 assert fits(printed, block.printed), f"{where} prints\n{printed}\nbut the page says\n{block.printed}"
@@ -72,11 +73,11 @@ def _python(code: str, where: str, names: dict[str, Any]) -> str:
     return out.getvalue()
 
 
-def _shell(code: str, where: str, address: str) -> str:
+def _shell(code: str, where: str, here: dict[str, str]) -> str:
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "QCHIVE_ADDRESS": address,
+        **here,
         "COLUMNS": "100",
     }
     environment.pop("FORCE_COLOR", None)

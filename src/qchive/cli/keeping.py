@@ -96,7 +96,7 @@ def upgrade(
     from qchive.db.keeping import verbs
 
     with _place(data, database_url) as conninfo:
-        planned = verbs.plan(conninfo)
+        planned = verbs.plan(conninfo, alone=backup is not None and not (dry_run or even_if_connected))
         _announce(planned.found, planned.steps)
         if dry_run or (planned.found and not planned.steps):
             return

@@ -152,7 +152,7 @@ class EmbeddedPostgres:
             return missing(written_by, found)
         return WrongMajor(
             f"The data in {self.folder.data} were written by PostgreSQL {written_by}, and there is only {here}. Use "
-            f"PostgreSQL {written_by} for them, or dump them with it (pg_dump) and restore into a new data folder.",
+            f"PostgreSQL {written_by} for them, or with it a `qchive backup`, to be restored into a new data folder.",
             written_by=written_by,
             found=[binaries.version for binaries in found],
         )

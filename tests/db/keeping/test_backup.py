@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import threading
 import zipfile
 from pathlib import Path
@@ -111,6 +112,24 @@ def test_two_backups_to_one_file_do_not_meet(full: str, tmp_path: Path) -> None:
     verbs.back_up(full, tmp_path / "one", second)
     assert refused
     verbs.examine(tmp_path / "one")
+
+
+def test_a_backup_that_another_one_finished_just_now_is_not_emptied(
+    backup: Path, full: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is opened under the name that it has while it is written, and locked when it has got its own."""
+    path = tmp_path / "one"
+    path.with_name("one.in_progress").write_bytes(backup.read_bytes())
+    lock = fcntl.flock
+
+    def late(file: Any, how: int) -> None:
+        path.with_name("one.in_progress").rename(path)
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(BackupRefused):
+        verbs.back_up(full, path)
+    assert path.read_bytes() == backup.read_bytes()
 
 
 def test_a_killed_backup_leaves_no_file_of_that_name_and_the_next_one_takes_its_place(

@@ -89,6 +89,7 @@ def written(path: Path) -> Iterator[IO[bytes]]:
         with os.fdopen(number, "r+b") as file:
             _claim(file, progress)
             try:
+                refuse_existing(path)
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -116,8 +117,12 @@ def _claim(file: IO[bytes], path: Path) -> None:
     """Take over what a killed backup left, but not what a living one writes."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise BackupRefused(f"{path} is just being written by another backup") from None
+        # Finished just now by another one, it has got its name: that is not ours to empty.
+        ours = os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        ours = False
+    if not ours:
+        raise BackupRefused(f"{path} is just being written by another backup")
     file.truncate()
 
 

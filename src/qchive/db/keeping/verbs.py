@@ -105,13 +105,16 @@ def move(source: str, target: str, tell: Tell = silent) -> Contents:
     return taken.contents
 
 
-def plan(conninfo: str) -> Upgrade:
+def plan(conninfo: str, *, alone: bool = False) -> Upgrade:
     """What an upgrade would do.
 
     Raises:
         WrongSchema: the database was made by a newer release.
+        StillConnected: somebody else is connected, and we were to be `alone`.
     """
     with connected(conninfo) as conn:
+        if alone:
+            loading.alone(conn)
         found = migrate.present(conn)
     return Upgrade(found, tuple(migrate.purpose(step) for step in migrate.steps(found)))
 
