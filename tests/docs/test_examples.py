@@ -31,8 +31,24 @@ def archive() -> Iterator[Local]:
         yield archive
 
 
+@pytest.fixture(scope="module")
+def secure() -> Iterator[Local]:
+    """An archive where people log in."""
+    from qchive.server.settings import Settings
+
+    with Local(workers=0, settings=Settings(enable_security=True)) as archive:
+        assert archive.admin_password is not None
+        yield archive
+
+
 @pytest.mark.xdist_group("examples")
-@pytest.mark.parametrize("page", RUN, ids=_name)
+@pytest.mark.parametrize("page", [page for page in RUN if pages.is_secure(page)], ids=_name)
+def test_so_do_those_of_a_page_about_logging_in(page: Path, secure: Local, tmp_path: Path) -> None:
+    pages.run(page, secure.address, secure.database, tmp_path, secure.admin_password)
+
+
+@pytest.mark.xdist_group("examples")
+@pytest.mark.parametrize("page", [page for page in RUN if not pages.is_secure(page)], ids=_name)
 def test_the_examples_of_a_page_run_and_print_what_it_says(page: Path, archive: Local, open_folder: Path) -> None:
     pages.run(page, archive.address, archive.database, open_folder)
 

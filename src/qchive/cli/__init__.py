@@ -6,7 +6,21 @@ import sys
 
 import typer
 
-from qchive.cli import demo, doctor, errors, exits, keeping, molecules, operations, records, serving, status, submit
+from qchive.cli import (
+    demo,
+    doctor,
+    errors,
+    exits,
+    keeping,
+    molecules,
+    operations,
+    records,
+    serving,
+    status,
+    submit,
+    tokens,
+    users,
+)
 
 app = typer.Typer(
     name="qchive",
@@ -16,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (serving, keeping, demo, doctor, submit, records, errors, operations, molecules, status):
+for group in (serving, keeping, demo, doctor, submit, records, errors, operations, molecules, status, users, tokens):
     group.add_to(app)
 
 

@@ -6,6 +6,7 @@ import os
 from typing import Self
 
 from qchive.client import config
+from qchive.client.accounts import AccountCalls
 from qchive.client.actions import ActionCalls
 from qchive.client.failures import FailureCalls
 from qchive.client.jobs import JobCalls
@@ -25,6 +26,7 @@ class PortalClient(
     MoleculeCalls,
     ManagerCalls,
     JobCalls,
+    AccountCalls,
 ):
     """An archive: add computations, look at their records and manage them.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from qchive._version import __version__
 from qchive.api import endpoints
-from qchive.api.about import Information, Ping
+from qchive.api.about import Asker, Information, Ping
 from qchive.server.context import Context
 from qchive.server.openapi import document, route_list
 
@@ -16,7 +16,13 @@ PROTOCOL = "0.71"
 
 async def ping(ctx: Context) -> Ping:
     """Whether the server answers."""
-    return Ping(success=True, authorized=True)
+    caller, settings = ctx.caller, ctx.settings
+    authorized = not settings.secure or caller.user_id is not None or settings.allow_unauthenticated_read
+    account = None if caller.user_id is None else await ctx.gate.account(user_id=caller.user_id)
+    if account is None:
+        return Ping(success=True, authorized=authorized)
+    asker = Asker(user_id=account.id, username=account.username, role=account.role, groups=account.groups)
+    return Ping(success=True, authorized=authorized, user_info=asker)
 
 
 async def information(ctx: Context) -> Information:

@@ -19,8 +19,9 @@ from qchive.db.pool import Database
 from qchive.errors import NoSuchPath, UnknownKind
 from qchive.kinds import KINDS, Kind
 from qchive.server import page, presence
-from qchive.server.bind import Identify, nobody, on_error, refusal, routes
+from qchive.server.bind import on_error, refusal, routes
 from qchive.server.dispatch import Addresses
+from qchive.server.gate import Gate
 from qchive.server.handlers import handlers
 from qchive.server.marks import Marks
 from qchive.server.settings import Settings
@@ -31,9 +32,7 @@ LONGEST = 2000
 """Characters of an address."""
 
 
-def create_app(
-    conninfo: str, settings: Settings, *, kinds: Mapping[str, Kind] = KINDS, identify: Identify = nobody
-) -> ASGIApp:
+def create_app(conninfo: str, settings: Settings, *, kinds: Mapping[str, Kind] = KINDS) -> ASGIApp:
     """A server for the database behind `conninfo`, which has the present schema."""
 
     @asynccontextmanager
@@ -41,6 +40,7 @@ def create_app(
         db = Database(conninfo, size=settings.database_pool, patience=settings.database_patience)
         await db.open()
         app.state.db = db
+        app.state.gate = Gate(db, settings)
         seen = asyncio.create_task(presence.keep(db))
         try:
             yield
@@ -51,7 +51,7 @@ def create_app(
             await db.close()
 
     rows = endpoints(kinds)
-    answering = routes(rows, handlers(rows), identify)
+    answering = routes(rows, handlers(rows))
     app = Starlette(
         routes=[*page.ROUTES, *answering, *_unknown_kinds()],
         lifespan=lifespan,

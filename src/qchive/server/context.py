@@ -11,8 +11,10 @@ from qchive.db.pool import Database
 from qchive.errors import LimitExceeded
 from qchive.kinds import Kind
 from qchive.server.access import Caller
+from qchive.server.gate import Gate
 from qchive.server.marks import Marks
 from qchive.server.settings import Settings
+from qchive.server.visit import Visit
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -24,6 +26,8 @@ class Context(msgspec.Struct, frozen=True):
     caller: Caller
     endpoint: Endpoint
     marks: Marks
+    gate: Gate
+    visit: Visit
 
     @property
     def kind(self) -> Kind | None:

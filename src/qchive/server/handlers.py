@@ -9,14 +9,19 @@ from qchive.server import (
     changing,
     claiming,
     failures,
+    groups,
     jobs,
+    login,
     managers,
     molecules,
     operations,
     outputs,
     records,
     returning,
+    sessions,
     timeline,
+    tokens,
+    users,
 )
 from qchive.server.bind import Handler
 
@@ -28,6 +33,11 @@ ROOMS = {
     "managers": (managers,),
     "tasks": (claiming, returning),
     "jobs": (jobs,),
+    "login": (login,),
+    "users": (users,),
+    "groups": (groups,),
+    "tokens": (tokens,),
+    "sessions": (sessions,),
 }
 
 

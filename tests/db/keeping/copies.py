@@ -19,6 +19,15 @@ from tests.sql.test_migrations import shape
 
 ODD = "tab\there, line\nbreak, back\\slash, \\N, \\., 'quotes' \"both\", Ångström 🧪"
 
+ACCOUNTS = (
+    "INSERT INTO account (username, password, role) VALUES ('ada', '$argon2id$', 'admin')",
+    "INSERT INTO account_group (groupname) VALUES ('chemists')",
+    "INSERT INTO membership VALUES (1, 1)",
+    "INSERT INTO api_token (account_id, hash, token_prefix, name, scope) VALUES (1, 'h', 'qch', 'mine', 'read')",
+    "INSERT INTO browser_session (public_id, account_id, hash, epoch) VALUES ('p', 1, 'h', 0)",
+    "INSERT INTO failed_login (address, username) VALUES ('::1', NULL)",
+)
+
 KILLED = """
 import os, sys
 from pathlib import Path
@@ -34,7 +43,7 @@ getattr(verbs, sys.argv[1])(sys.argv[2], Path(sys.argv[3]) if sys.argv[1] != "mo
 
 
 def everything(api: Http, conninfo: str) -> None:
-    """Fill an archive: each status, families, results, outputs, comments, operations and moves, jobs, odd text."""
+    """Fill an archive: records in each status, something in every table, odd text."""
     ids = one_of_each(api)
     one_of_each(api, "optimization")
     family(api)
@@ -55,6 +64,8 @@ def everything(api: Http, conninfo: str) -> None:
     add_job(conninfo, kwargs={"odd": ODD})
     add_job(conninfo, name="twice")
     sql(conninfo, "UPDATE record SET owner = %s WHERE id = %s", ODD, again)
+    for statement in ACCOUNTS:
+        sql(conninfo, statement)
     sql(conninfo, "SELECT make_move_month('2020-02-01')")
     for time in ("1999-01-01", "2020-02-02"):
         sql(conninfo, "INSERT INTO move (operation_id, record_id, time, source) VALUES (1, 1, %s, 'error')", time)

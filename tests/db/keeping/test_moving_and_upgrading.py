@@ -86,7 +86,7 @@ def test_an_upgrade_is_looked_at_and_done(databases: Any, database: str) -> None
     before = shape(database)
     planned = verbs.plan(database)
     assert (planned.found, len(planned.steps)) == (1, migrate.VERSION - 1)
-    assert planned.steps[0] == "Operations and what they moved, errors that are told apart, internal jobs."
+    assert planned.steps[0].startswith("Operations and what they moved, errors that are told apart")
     assert shape(database) == before
     assert verbs.upgrade(database) == planned
     assert verbs.plan(database) == verbs.Upgrade(migrate.VERSION, ())

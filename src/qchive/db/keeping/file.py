@@ -3,11 +3,12 @@
     tables/<table>.zst    its rows as COPY has them, compressed with zstd; one for each table
     manifest.json         last: what there is, with rows, bytes and SHA-256 of each, so that a cut file has none
 
-`docs/decisions/0012-backup-format.md` says why, and `docs/howto/back-up-and-move.md` how to read one without QCHive.
+`docs/decisions/0013-backup-format.md` says why, and `docs/howto/back-up-and-move.md` how to read one without QCHive.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import itertools
@@ -201,9 +202,10 @@ def opened(path: Path) -> Iterator[BackupFile]:
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             yield BackupFile(archive, _manifest(archive))
-    except OSError as error:
-        raise BackupRefused(f"{path} cannot be read: {error}") from error
-    except _WRONG as error:
+    except (OSError, *_WRONG) as error:
+        # EINVAL: a damaged ZIP archive sends its reader to places before the beginning.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise BackupRefused(f"{path} cannot be read: {error}") from error
         raise BackupDamaged(f"{path} is no backup of QCHive, or is cut off or damaged: {error}") from error
 
 
