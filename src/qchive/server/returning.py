@@ -92,7 +92,7 @@ async def return_finished(ctx: Context, body: Return) -> TaskReturnMetadata:
         raise
     except Exception as trouble:
         # One result holds something that neither we nor PostgreSQL foresaw. The others shall not suffer from it.
-        log.error("results of %s are taken one by one: %s", name, trouble)
+        log.error("results of %r are taken one by one: %r", name, trouble)
         return _merged([await _take_alone(ctx, name, packed, one) for one in given])
 
 
