@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import base64
 import logging
+import lzma
 import re
+import time
 from collections.abc import Iterator
+from threading import Thread
 from typing import Any
 
 import msgspec
 import pytest
 from tests.accounts import PASSWORD, SECURE, as_user, bearing, secure, tokens
 from tests.archive import Archive
-from tests.factories import Http, add, http
+from tests.factories import Http, Manager, add, http, make_result
 
+from qchive.server.bind import STRANGERS_BODY
 from qchive.server.faults import fault
 
 QUERIES = {
@@ -150,6 +154,52 @@ def test_the_name_of_an_uploaded_file_leads_nowhere(shared_api: Http, name: str)
     )
     assert answer.status_code < 500
     assert "root:" not in answer.text
+
+
+# --- bombs --------------------------------------------------------------------------------------------------------
+
+
+def test_a_bomb_inside_a_small_result_keeps_nobody_waiting(api: Http, archive: Archive) -> None:
+    """A part that the manager packed by itself, and that has to be unpacked and packed again."""
+    (record_id,) = add(api)
+    manager = Manager(api)
+    (task,) = manager.claim()
+    bomb = lzma.compress(bytes(128 << 20), preset=0)
+    part = {"compression_type": "lzma", "compression_level": 0, "data": bomb}
+    result = make_result(task)
+    result["extras"]["_qcfractal_compressed_outputs"] = {"stdout": part}
+    assert len(bomb) < 1 << 18
+    taken: list[Any] = []
+    given = Thread(target=lambda: taken.append(manager.give_one(task["id"], result)))
+    pauses = []
+    with http(archive.address) as other:
+        other.get("ping")
+        start = time.monotonic()
+        given.start()
+        while given.is_alive():
+            begun = time.monotonic()
+            other.get("ping")
+            pauses.append(time.monotonic() - begun)
+        took = time.monotonic() - start
+    given.join()
+    assert taken == [None]
+    assert api.statuses([record_id]) == ["complete"]
+    assert max(pauses) < took / 2, "others were answered in the meantime"
+
+
+def test_who_has_not_logged_in_sends_little(databases: Any) -> None:
+    body = b'{"keywords": [' + b"[]," * STRANGERS_BODY
+    path = "/api/v1/records/singlepoint/query"
+    headers = {"Content-Type": "application/json"}
+    with (
+        secure(databases, msgspec.structs.replace(SECURE, allow_unauthenticated_read=True)) as archive,
+        http(archive.address) as nobody,
+        as_user(archive.address, "read_user") as somebody,
+    ):
+        assert nobody.raw.post(path, content=body, headers=headers).status_code == 413
+        assert nobody.raw.post(path, content=iter([body]), headers=headers).status_code == 413
+        assert nobody.post("records/singlepoint/query", {}) == []
+        assert somebody.raw.post(path, content=body, headers=headers).status_code == 400
 
 
 # --- browsers -----------------------------------------------------------------------------------------------------
