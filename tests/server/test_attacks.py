@@ -6,19 +6,23 @@ import base64
 import logging
 import lzma
 import re
+import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from threading import Thread
 from typing import Any
+from urllib.parse import urlparse
 
 import msgspec
 import pytest
 from tests.accounts import PASSWORD, SECURE, as_user, bearing, secure, tokens
-from tests.archive import Archive
+from tests.archive import Archive, prepared, running
 from tests.factories import Http, Manager, add, http, make_result
 
 from qchive.server.bind import STRANGERS_BODY
 from qchive.server.faults import fault
+from qchive.server.settings import Settings
 
 QUERIES = {
     "records": ("created_before", "created_after", "modified_before", "modified_after"),
@@ -32,7 +36,8 @@ FORM = '--b\r\nContent-Disposition: form-data; name="body_data"\r\n\r\n{"name": 
 @pytest.fixture(scope="module")
 def guarded(databases: Any) -> Iterator[Archive]:
     """A server where one logs in, also with a browser over plain HTTP."""
-    with secure(databases, msgspec.structs.replace(SECURE, user_session_cookie_secure=False)) as archive:
+    settings = msgspec.structs.replace(SECURE, user_session_cookie_secure=False, login_rate_limit_enabled=False)
+    with secure(databases, settings) as archive:
         yield archive
 
 
@@ -202,6 +207,22 @@ def test_who_has_not_logged_in_sends_little(databases: Any) -> None:
         assert somebody.raw.post(path, content=body, headers=headers).status_code == 400
 
 
+def test_a_body_without_end_is_cut_off(databases: Any) -> None:
+    head = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with prepared(databases) as conninfo, running(conninfo, Settings(max_body=1 << 20)) as archive:
+        where = urlparse(archive.address)
+        for path in (b"/api/v1/records/query", b"/auth/v1/login", b"/api/v1/molecules/fromFiles"):
+            with socket.create_connection((where.hostname, where.port), timeout=20) as connection:
+                connection.sendall(head % path)
+                with suppress(ConnectionError):  # the server has hung up: what else could it do
+                    for _ in range(64):
+                        connection.sendall(b"10000\r\n" + b"[" * 0x10000 + b"\r\n")
+                with suppress(ConnectionError):
+                    assert connection.recv(4096).split()[1] in (b"400", b"413")
+        with http(archive.address) as api:
+            assert api.post("records/query", {}) == []
+
+
 # --- browsers -----------------------------------------------------------------------------------------------------
 
 
@@ -274,6 +295,22 @@ def test_an_administrators_token_of_a_narrow_scope_stays_narrow(guarded: Archive
             assert (refused.status, refused.reply["code"]) == (403, "forbidden"), path
         for method, path in (("POST", "me/tokens"), ("PUT", "me/password"), ("PATCH", "me"), ("POST", "users")):
             assert api.refused(method, f"/api/v1/{path}", {}).status == 403
+
+
+def test_a_wrong_name_takes_as_long_as_a_wrong_password(guarded: Archive) -> None:
+    with http(guarded.address) as api:
+
+        def fastest(name: str) -> float:
+            took = []
+            for _ in range(6):
+                begun = time.monotonic()
+                api.raw.post("/auth/v1/login", json={"username": name, "password": "not the password"})
+                took.append(time.monotonic() - begun)
+            return min(took)
+
+        known, unknown, impossible = fastest("admin_user"), fastest("nobody"), fastest("a b")
+        assert known / 2 < unknown < known * 2
+        assert known / 2 < impossible < known * 2
 
 
 def test_a_wrong_password_and_a_wrong_name_are_told_alike(guarded: Archive) -> None:
