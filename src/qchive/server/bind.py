@@ -24,6 +24,9 @@ Handler = Callable[..., Awaitable[Any]]
 LOGIN_BODY = 1 << 16
 """Bytes that are read of whoever is about to log in, at most."""
 
+STRANGERS_BODY = 1 << 22
+"""Bytes that are read of whoever has not logged in, at most: what JSON says in one of them may need fifty in memory."""
+
 
 def reply(value: Any, content_type: str = wire.JSON, status: int = 200) -> Response:
     """An answer. Its content type carries no charset: existing clients compare it literally."""
@@ -72,6 +75,7 @@ async def _answer(request: Request, endpoint: Endpoint, handler: Handler) -> Res
     else:
         caller = await app.gate.identify(visit)
         access.admit(caller, endpoint, app.settings)
+        most = min(most, STRANGERS_BODY) if caller is access.ANYBODY else most
     ctx = Context(app.db, app.settings, app.kinds, caller, endpoint, app.marks, app.gate, visit)
     given: list[Any] = []
     if endpoint.upload:

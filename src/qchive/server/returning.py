@@ -13,10 +13,10 @@ from qchive.api.metadata import TaskReturnMetadata
 from qchive.api.tasks import Return, attempt_of
 from qchive.db import statements
 from qchive.db.pool import Connection
-from qchive.errors import LimitExceeded, ManagerRefused, QCHiveError
+from qchive.errors import InvalidBody, LimitExceeded, ManagerRefused, QCHiveError, TooLarge
 from qchive.kinds import Kind
 from qchive.kinds.kind import ResultRefused
-from qchive.kinds.result import ComputeError, FailedOperation, failure, schema_name
+from qchive.kinds.result import PACKED_PARTS, ComputeError, FailedOperation, failure, schema_name
 from qchive.server import storing
 from qchive.server.context import Context
 from qchive.server.judging import Standing, Verdict, judge
@@ -81,19 +81,26 @@ async def return_finished(ctx: Context, body: Return) -> TaskReturnMetadata:
     if len(body.results_compressed) > most:
         raise LimitExceeded(f"Attempted to return too many results - limit is {most}", limit=most)
     packed = {task_id: data.data for task_id, data in body.results_compressed.items()}
-    sizes = [unpacked_size(data) for data in packed.values()]
-    if None in sizes or sum(size or 0 for size in sizes) > AT_ONCE:
-        given = await asyncio.to_thread(_read_all, ctx, packed)
-    else:
-        given = _read_all(ctx, packed)
+    given = _read_all(ctx, packed) if _quick(packed) else await asyncio.to_thread(_read_all, ctx, packed)
     try:
         return await _take(ctx, name, packed, given)
     except QCHiveError:
         raise
     except Exception as trouble:
         # One result holds something that neither we nor PostgreSQL foresaw. The others shall not suffer from it.
-        log.error("results of %s are taken one by one: %s", name, trouble)
+        log.error("results of %r are taken one by one: %r", name, trouble)
         return _merged([await _take_alone(ctx, name, packed, one) for one in given])
+
+
+def _quick(packed: Mapping[int, bytes]) -> bool:
+    """Whether results are small, and hold no packed parts: these may unpack to a million times their own size."""
+    sizes = [unpacked_size(data) for data in packed.values()]
+    if None in sizes or sum(size or 0 for size in sizes) > AT_ONCE:
+        return False
+    try:
+        return not any(PACKED_PARTS in decompress_bytes(data, "zstd", AT_ONCE) for data in packed.values())
+    except (InvalidBody, TooLarge):
+        return False
 
 
 def _read_all(ctx: Context, packed: Mapping[int, bytes]) -> list[Returned]:

@@ -14,6 +14,14 @@ COOKIE = "qcf_session"
 _HARMLESS = ("GET", "HEAD", "OPTIONS")
 
 
+def _host(origin: str) -> str | None:
+    """The host and port of an Origin header; None if it is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
+
+
 class Visit:
     """Where a request comes from, the credentials on it, and the cookie that goes back with the answer."""
 
@@ -59,7 +67,7 @@ class Visit:
                 username=None,
             )
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+        if origin is not None and _host(origin) != headers.get("host", "").lower():
             raise Forbidden(
                 "Forbidden: Cross-site request check failed - untrusted origin", user_id=None, username=None
             )
