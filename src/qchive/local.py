@@ -161,8 +161,9 @@ class Local:
         return self.data / "logs" / f"{name}.log"
 
     def _child(self, name: str, *args: str, pass_fds: tuple[int, ...] = ()) -> Child:
-        environment = {**os.environ, "QCHIVE_DATABASE_URL": self.database, "PYTHONUNBUFFERED": "1"}
-        environment["QCHIVE_SETTINGS"] = msgspec.json.encode(self.settings).decode()  # arguments are for all to see
+        settings = msgspec.structs.replace(self.settings, database_url=self.database)
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        environment["QCHIVE_SETTINGS"] = msgspec.json.encode(settings).decode()  # arguments are for all to see
         environment.pop("QCHIVE_WORKER_TOKEN", None)  # which would be for somebody else's server
         if self._worker_token is not None and name == "worker":
             environment["QCHIVE_WORKER_TOKEN"] = self._worker_token
