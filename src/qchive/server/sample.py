@@ -11,8 +11,8 @@ from qchive import sentences
 from qchive.server.settings import Settings
 
 _HEAD = """\
-# Settings of a QCHive server. Whatever is commented out is as it is by default.
-# Times are seconds, or like 15m or 1d2h; sizes are bytes, or like 256 MiB.
+## Settings of a QCHive server. Lines with one # hold the defaults: take it away to change one.
+## Times are seconds, or like 15m or 1d2h; sizes are bytes, or like 256 MiB.
 """
 
 
@@ -30,7 +30,7 @@ def _parts(struct: msgspec.Struct, indent: str) -> str:
 
 
 def _comment(text: str, indent: str) -> str:
-    return textwrap.fill(text, 100, initial_indent=f"# {indent}", subsequent_indent=f"# {indent}")
+    return textwrap.fill(text, 100, initial_indent=f"##{indent} ", subsequent_indent=f"##{indent} ")
 
 
 def _line(name: str, value: Any, indent: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from typing import Annotated, Literal
 
 import msgspec
 
 from qchive.api.about import LIMITS
 from qchive.diagnosis import ErrorClass
-from qchive.errors import LimitTooSmall, NotLoopback, WeakSecret
+from qchive.errors import BadConfiguration, LimitTooSmall, NotLoopback, WeakSecret
+from qchive.server.proxies import networks
 
 SMALLEST = dict.fromkeys(LIMITS, 4) | {
     "get_records": 10,
@@ -165,7 +167,14 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             NotLoopback: the address can be reached from other machines, and nobody has to log in.
             WeakSecret: `jwt_secret_key` could be guessed.
             LimitTooSmall: a limit below what existing clients can work with, or one that does not exist.
+            BadConfiguration: a proxy that is no address, or a certificate without a key or the other way round.
         """
+        networks(self.trusted_proxies)
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise BadConfiguration("tls_certificate and tls_key go together: give both, or none")
+        for file in filter(None, (self.tls_certificate, self.tls_key)):
+            if not os.access(file, os.R_OK):
+                raise BadConfiguration(f"{file}, for https, does not exist or cannot be read")
         for name, value in self.api_limits.items():
             if name not in SMALLEST:
                 raise LimitTooSmall(f"There is no limit called {name!r}: those there are: {', '.join(SMALLEST)}")
