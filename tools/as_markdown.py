@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator
-from types import ModuleType
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
+
+from qchive import sentences
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
@@ -29,31 +29,12 @@ def oneline(text: str | None) -> str:
     return re.sub(r"\s+", " ", re.sub(r"\s*\(`[\w-]+\.md`[^)]*\)", "", text or "")).strip()
 
 
-def notes(module: ModuleType) -> dict[str, dict[str, str]]:
-    """The sentence below each attribute of each class of a module, by class and attribute."""
-    found: dict[str, dict[str, str]] = {}
-    for node in ast.parse(inspect.getsource(module)).body:
-        if isinstance(node, ast.ClassDef):
-            found[node.name] = dict(_attribute_notes(node))
-    return found
-
-
-def _attribute_notes(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
-    for here, below in zip(node.body, node.body[1:], strict=False):
-        said = below.value if isinstance(below, ast.Expr) else None
-        if isinstance(here, ast.AnnAssign) and isinstance(said, ast.Constant) and isinstance(said.value, str):
-            yield ast.unparse(here.target), oneline(said.value)
-
-
 def fields(struct: type[msgspec.Struct]) -> str:
     """A table of a struct's fields: name, type, default, meaning."""
-    said: dict[str, str] = {}
-    for parent in reversed(struct.__mro__):
-        module = inspect.getmodule(parent)
-        if module is not None and module.__name__.startswith("qchive."):
-            said |= notes(module).get(parent.__name__, {})
+    said = sentences.of(struct)
     rows = (
-        (code(f.encode_name), _type(f.type), _default(f), said.get(f.name, "")) for f in msgspec.structs.fields(struct)
+        (code(f.encode_name), _type(f.type), _default(f), oneline(said.get(f.name)))
+        for f in msgspec.structs.fields(struct)
     )
     return table(("name", "type", "default", "meaning"), rows)
 

@@ -21,6 +21,7 @@
     ├── TooLarge                  body larger than the server reads (413)
     ├── InternalError             a fault of the server; the id leads to the log (500)
     ├── Unavailable               the database cannot be reached just now (503)
+    │   └── Overloaded            more connections than the server takes at a time (503)
     ├── (client side)
     │   ├── ServerUnreachable     no answer after all retries
     │   ├── RequestFailed         an error answer of a server that does not send our codes
@@ -40,6 +41,7 @@
         ├── BackupRefused         the file is there already, or cannot be written or read
         ├── BackupDamaged         the file is not, or not any more, what was written
         ├── PortInUse             somebody else listens where we were to listen
+        ├── BadConfiguration      a setting that does not exist, or a value that it cannot have
         ├── LimitTooSmall         a limit below what existing clients need
         ├── NotLoopback           a server without accounts was to be reachable from other machines
         ├── WeakSecret            a key to sign tokens with that could be guessed
@@ -200,6 +202,13 @@ class Unavailable(QCHiveError):
     http = 503
 
 
+class Overloaded(Unavailable):
+    """The server has as many connections as it takes at a time; the field `retry_after` says for how many seconds to
+    wait."""
+
+    code = "overloaded"
+
+
 class ServerUnreachable(QCHiveError):
     """No answer from the server after all retries."""
 
@@ -307,6 +316,12 @@ class BackupDamaged(LocalProblem):
     """A file that is no backup, is cut off, or has other bytes than were written."""
 
     code = "backup_damaged"
+
+
+class BadConfiguration(LocalProblem):
+    """A setting that does not exist, a value that it cannot have, or a file of settings that cannot be read."""
+
+    code = "bad_configuration"
 
 
 class LimitTooSmall(LocalProblem):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import socket
@@ -19,7 +18,8 @@ import msgspec
 from qchive.api import about, managers
 from qchive.client.connection import Connection
 from qchive.db.embedded import EmbeddedPostgres
-from qchive.errors import ChildKeepsDying, PortInUse, QCHiveError, ServerUnreachable
+from qchive.errors import ChildKeepsDying, QCHiveError, ServerUnreachable
+from qchive.listening import listen
 from qchive.processes import Backoff, Child, Supervised, Supervisor
 from qchive.server.settings import Settings
 
@@ -112,7 +112,7 @@ class Local:
             if self.settings.secure:
                 self._open_accounts()
             (self.data / "logs").mkdir(parents=True, exist_ok=True)
-            self._listening = _listen(self._port)
+            self._listening = listen("127.0.0.1", self._port)
             self._port = self._listening.getsockname()[1]
             self.supervisor = Supervisor(
                 [*supervised, self._server(), self._upkeep()], on_exit=self._on_exit, backoff=Backoff(calm=20.0)
@@ -161,8 +161,9 @@ class Local:
         return self.data / "logs" / f"{name}.log"
 
     def _child(self, name: str, *args: str, pass_fds: tuple[int, ...] = ()) -> Child:
-        environment = {**os.environ, "QCHIVE_DATABASE_URL": self.database, "PYTHONUNBUFFERED": "1"}
-        environment["QCHIVE_SETTINGS"] = msgspec.json.encode(self.settings).decode()  # arguments are for all to see
+        settings = msgspec.structs.replace(self.settings, database_url=self.database)
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        environment["QCHIVE_SETTINGS"] = msgspec.json.encode(settings).decode()  # arguments are for all to see
         environment.pop("QCHIVE_WORKER_TOKEN", None)  # which would be for somebody else's server
         if self._worker_token is not None and name == "worker":
             environment["QCHIVE_WORKER_TOKEN"] = self._worker_token
@@ -240,16 +241,3 @@ def _temporary_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="qchive-"))
     folder.chmod(0o755)
     return folder
-
-
-def _listen(port: int) -> socket.socket:
-    try:
-        return socket.create_server(("127.0.0.1", port), backlog=512)
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
-        raise PortInUse(
-            f"Port {port} is taken: another archive (see `qchive status`) or another program listens there. "
-            "Choose another one with --port, or --port 0 for any free one.",
-            port=port,
-        ) from None

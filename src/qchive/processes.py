@@ -30,8 +30,8 @@ class Supervised(Protocol):
         """What to call it in messages."""
 
     @property
-    def log(self) -> Path:
-        """Where its output goes."""
+    def log(self) -> Path | None:
+        """Where its output goes; None: where ours does."""
 
     @property
     def pid(self) -> int | None:
@@ -55,12 +55,13 @@ class Child:
         name: str,
         argv: Sequence[str],
         *,
-        log: Path,
+        log: Path | None,
         env: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
         cwd: Path | None = None,
     ) -> None:
-        """`env` replaces the whole environment (default: ours), `pass_fds` stay open in it, `cwd` defaults to ours."""
+        """Without `log` its output goes to our stderr. `env` replaces the whole environment (default: ours),
+        `pass_fds` stay open in it, `cwd` defaults to ours."""
         self.name = name
         self.log = log
         self._argv = list(argv)
@@ -78,7 +79,7 @@ class Child:
         """Start the command; its process id. Raises OSError when no process can be started."""
         env = dict(os.environ) if self._env is None else self._env
         program = shutil.which(self._argv[0], path=env.get("PATH")) or self._argv[0]
-        log = open_log(self.log)
+        log = os.dup(2) if self.log is None else open_log(self.log)
         try:
             order = Order(
                 [program, *self._argv[1:]],
@@ -159,6 +160,7 @@ class Supervisor:
         # Exits, each put there by a thread that waits for that child; None asks to stop. Signal handlers may put, too.
         self._events: queue.SimpleQueue[tuple[Supervised, int] | None] = queue.SimpleQueue()
         self._watcher: threading.Thread | None = None
+        self._starting = threading.Lock()  # so that nothing forgotten is started again
 
     def start(self) -> None:
         """Start all children in order; when one cannot be started, end the others and raise its error."""
@@ -174,6 +176,18 @@ class Supervisor:
         self.children = (*self.children, child)
         self._lives[id(child)] = _Life()
         self._start(child)
+
+    def adopt(self, child: Supervised) -> None:
+        """Look after a child that runs already; it ends before the others."""
+        self._lives[id(child)] = _Life(started=time.monotonic())
+        self.children = (*self.children, child)
+        self._await_end(child)
+
+    def forget(self, child: Supervised) -> None:
+        """Look after it no more: it may end, and is not started again."""
+        with self._starting:
+            self.children = tuple(one for one in self.children if one is not child)
+            self._lives.pop(id(child), None)
 
     def join(self) -> None:
         """Wait until the supervision by `watch` ends: it was asked to stop, or given up."""
@@ -207,12 +221,14 @@ class Supervisor:
         """Have `run_forever` return. May be called from signal handlers and any thread."""
         self._events.put(None)
 
-    def stop(self, timeout: float = 30.0) -> None:
-        """End all children, the last started first; each by force after `timeout` seconds."""
+    def stop(self, timeout: float = 30.0, *, together: bool = False) -> None:
+        """End all children, the last started first or all `together`; each by force after `timeout` seconds."""
         if self._watcher is not None:
             self.ask_to_stop()
             self._watcher.join()
             self._watcher = None
+        if together:
+            _stop_together(self.children, timeout)
         for child in reversed(self.children):
             child.stop(timeout)
 
@@ -225,6 +241,9 @@ class Supervisor:
     def _start(self, child: Supervised) -> None:
         child.start()
         self._lives[id(child)].started = time.monotonic()
+        self._await_end(child)
+
+    def _await_end(self, child: Supervised) -> None:
         threading.Thread(target=self._report_end, args=(child,), name=f"qchive-wait-{child.name}", daemon=True).start()
 
     def _report_end(self, child: Supervised) -> None:
@@ -232,15 +251,18 @@ class Supervisor:
         self._events.put((child, code if code is not None else 0))
 
     def _died(self, child: Supervised, code: int) -> None:
-        life = self._lives[id(child)]
+        life = self._lives.get(id(child))
+        if life is None:  # forgotten
+            return
         if time.monotonic() - life.started >= self._backoff.calm:
             life.deaths = 0
         if self._on_exit is not None:
             self._on_exit(child, code)
-        said = tail(child.log)
+        said = tail(child.log) if child.log is not None else ""
         how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
         problem = ChildKeepsDying(
-            f"{child.name} {how}, {life.deaths + 1} times in a row. Its log, {child.log}, says:\n{said}",
+            f"{child.name} {how}, {life.deaths + 1} times in a row. "
+            + (f"Its log, {child.log}, says:\n{said}" if child.log is not None else "It said why on stderr."),
             name=child.name,
             returncode=code,
             log=said,
@@ -254,12 +276,21 @@ class Supervisor:
         life.due = time.monotonic() + self._backoff.delay(life.deaths)
 
     def _restart_what_is_due(self) -> None:
-        for child in self.children:
-            life = self._lives[id(child)]
-            if life.due is None or life.due > time.monotonic():
-                continue
-            life.due = None
-            try:
-                self._start(child)
-            except LocalProblem as problem:
-                self._plan_restart(life, problem)
+        with self._starting:
+            for child in self.children:
+                life = self._lives[id(child)]
+                if life.due is None or life.due > time.monotonic():
+                    continue
+                life.due = None
+                try:
+                    self._start(child)
+                except LocalProblem as problem:
+                    self._plan_restart(life, problem)
+
+
+def _stop_together(children: Sequence[Supervised], timeout: float) -> None:
+    ending = [threading.Thread(target=child.stop, args=(timeout,), daemon=True) for child in children]
+    for thread in ending:
+        thread.start()
+    for thread in ending:
+        thread.join()

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from qchive.cli import (
+    configuring,
     demo,
     doctor,
     errors,
@@ -30,7 +31,21 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (serving, keeping, demo, doctor, submit, records, errors, operations, molecules, status, users, tokens):
+for group in (
+    serving,
+    configuring,
+    keeping,
+    demo,
+    doctor,
+    submit,
+    records,
+    errors,
+    operations,
+    molecules,
+    status,
+    users,
+    tokens,
+):
     group.add_to(app)
 
 

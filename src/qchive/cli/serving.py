@@ -5,19 +5,22 @@ from __future__ import annotations
 import logging
 import signal
 import socket
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from qchive.cli.configuring import ConfigFile, Database, Set, configured, database_of
 
 if TYPE_CHECKING:
     from qchive.server.settings import Settings
 
-Database = Annotated[
-    str, typer.Option("--database-url", envvar="QCHIVE_DATABASE_URL", help="Where PostgreSQL is: postgresql://…")
-]
-SettingsText = Annotated[
-    str, typer.Option("--settings", envvar="QCHIVE_SETTINGS", help="Server settings as JSON.", hidden=True)
+Given = Annotated[
+    str | None,
+    typer.Option(
+        "--settings", envvar="QCHIVE_SETTINGS", help="All settings as JSON, for our own children.", hidden=True
+    ),
 ]
 NoMigrate = Annotated[
     bool, typer.Option("--no-migrate", help="Refuse a database with an older schema, instead of upgrading it.")
@@ -102,35 +105,66 @@ def _run_until_signal(archive: object, stop: set[signal.Signals]) -> None:
 
 
 def server(
-    database_url: Database,
+    config: ConfigFile = None,
+    database_url: Database = None,
     host: Annotated[
-        str, typer.Option(help="Where to listen; other addresses than this machine's only with --security.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="TCP port to listen on; 0: any free one.")] = 7777,
+        str | None, typer.Option(help="Where to listen; other addresses than this machine's only with --security.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port to listen on; 0: any free one.")] = None,
+    processes: Annotated[int | None, typer.Option(min=1, help="Processes that answer requests.")] = None,
     security: Annotated[
         bool | None,
         typer.Option("--security/--no-security", help="Whether people log in; default: what the settings say, or yes."),
     ] = None,
+    more: Set = None,
     no_migrate: NoMigrate = False,
-    settings: SettingsText = "{}",
+    settings: Given = None,
     fd: Annotated[int | None, typer.Option(help="A socket that listens already.", hidden=True)] = None,
+    ready_fd: Annotated[int | None, typer.Option(help="Closed as soon as it answers.", hidden=True)] = None,
 ) -> None:
-    """Run one server process for an archive's database. Its first start makes the account `admin`, and says the
-    password on stderr, this once."""
-    from qchive.server.first import first_administrator
-    from qchive.server.run import serve
+    """Run the server of an archive's database, until SIGTERM; SIGHUP reads the settings again and replaces its
+    processes, while requests go on. The first start makes the account `admin`, and says the password on stderr, this
+    once."""
+    flags = {"database_url": database_url, "host": host, "port": port, "processes": processes}
+
+    def read() -> Settings:
+        chosen = _settings(settings, config, more, **flags, enable_security=security)
+        chosen.enable_security = chosen.enable_security is not False
+        chosen.check()
+        return chosen
 
     _log()
-    chosen = _settings(settings)
     if fd is None:
-        chosen.host, chosen.port = host, port
-    if security is not None or chosen.enable_security is None:
-        chosen.enable_security = security is not False
-    chosen.check()
-    _fit(database_url, no_migrate)
-    if chosen.secure and (password := first_administrator(database_url)):
+        _serve_with_several(read, no_migrate)
+    else:
+        _serve_alone(read(), no_migrate, fd, ready_fd)
+
+
+def _serve_alone(chosen: Settings, no_migrate: bool, fd: int, ready_fd: int | None) -> None:
+    """Be one of the processes."""
+    from qchive.server.run import serve
+
+    database = database_of(chosen)
+    _fit(database, no_migrate)
+    serve(database, chosen, socket.socket(fileno=fd), ready_fd)
+
+
+def _serve_with_several(read: Callable[[], Settings], no_migrate: bool) -> None:
+    """Start the processes, and look after them."""
+    from qchive.fleet import Fleet
+    from qchive.server.first import first_administrator
+
+    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    # From here on they are waited for; what arrives before is not lost.
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    chosen = read()
+    database = database_of(chosen)
+    _fit(database, no_migrate)
+    if chosen.secure and (password := first_administrator(database)):
         tell_administrator(password)
-    serve(database_url, chosen, socket.socket(fileno=fd) if fd is not None else None)
+    with Fleet(chosen, ["--no-migrate"] if no_migrate else []) as fleet:
+        typer.echo(f"The server answers at {fleet.address}", err=True)
+        fleet.run(read, signals)
 
 
 def tell_administrator(password: str) -> None:
@@ -141,13 +175,21 @@ def tell_administrator(password: str) -> None:
     typer.secho(text, fg="yellow", err=True)
 
 
-def upkeep(database_url: Database, no_migrate: NoMigrate = False, settings: SettingsText = "{}") -> None:
+def upkeep(
+    config: ConfigFile = None,
+    database_url: Database = None,
+    more: Set = None,
+    no_migrate: NoMigrate = False,
+    settings: Given = None,
+) -> None:
     """Run the loops that keep an archive going: rescue of lost work. Any number may run, one leads."""
     from qchive.server.upkeep.run import keep_up
 
     _log()
-    _fit(database_url, no_migrate)
-    keep_up(database_url, _settings(settings))
+    chosen = _settings(settings, config, more, database_url=database_url)
+    database = database_of(chosen)
+    _fit(database, no_migrate)
+    keep_up(database, chosen)
 
 
 def worker(
@@ -207,12 +249,15 @@ def _fit(database_url: str, no_migrate: bool) -> None:
         migrate.migrate(database_url)
 
 
-def _settings(text: str) -> Settings:
+def _settings(given: str | None, config: Path | None, more: list[str] | None, **flags: Any) -> Settings:
+    """The settings: those of the process that started this one, or from all sources."""
     import msgspec
 
     from qchive.server.settings import Settings
 
-    return msgspec.json.decode(text, type=Settings)
+    if given is not None:
+        return msgspec.json.decode(given, type=Settings)
+    return configured(config, more, **flags).settings
 
 
 def _log() -> None:

@@ -24,6 +24,7 @@ from qchive.server.dispatch import Addresses
 from qchive.server.gate import Gate
 from qchive.server.handlers import handlers
 from qchive.server.marks import Marks
+from qchive.server.proxies import Proxies
 from qchive.server.settings import Settings
 
 log = logging.getLogger("qchive.server")
@@ -62,7 +63,7 @@ def create_app(conninfo: str, settings: Settings, *, kinds: Mapping[str, Kind] =
     app.state.kinds = kinds
     app.state.endpoints = rows
     app.state.marks = Marks()
-    return _Door(app, Addresses(answering))
+    return _Door(app, Addresses(answering), Proxies(settings.trusted_proxies, settings.proxy_header))
 
 
 def _unknown_kinds() -> list[Route]:
@@ -83,12 +84,14 @@ class _Door:
     """What addresses may look like: existing clients ping `//api/v1/ping`, and none of ours is longer than `LONGEST`
     (numbers of thousands of digits cannot even be read). Those that are known are answered at once."""
 
-    def __init__(self, app: Starlette, addresses: Addresses) -> None:
+    def __init__(self, app: Starlette, addresses: Addresses, proxies: Proxies) -> None:
         self.app = app
         self.addresses = addresses
+        self.proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
+            self.proxies.see_through(scope)
             path = scope["path"]
             if len(path) > LONGEST:
                 await refusal(NoSuchPath("404 Not Found: the address is too long"))(scope, receive, send)

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from qchive import wire
 from qchive.api.endpoint import Endpoint
-from qchive.errors import NoSuchPath, QCHiveError, TooManyLogins, WrongMethod
+from qchive.errors import NoSuchPath, QCHiveError, WrongMethod
 from qchive.server import access
 from qchive.server.body import accepted, read_body, read_path, read_query, read_upload
 from qchive.server.context import Context
@@ -36,7 +36,7 @@ def reply(value: Any, content_type: str = wire.JSON, status: int = 200) -> Respo
 def refusal(error: QCHiveError) -> Response:
     """An error answer, always JSON."""
     answer = reply(error.reply(), status=error.http)
-    if isinstance(error, TooManyLogins):
+    if "retry_after" in error.fields:
         answer.headers["Retry-After"] = str(error.fields["retry_after"])
     return answer
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated
+import os
+from typing import Annotated, Literal
 
 import msgspec
 
 from qchive.api.about import LIMITS
 from qchive.diagnosis import ErrorClass
-from qchive.errors import LimitTooSmall, NotLoopback, WeakSecret
+from qchive.errors import BadConfiguration, LimitTooSmall, NotLoopback, WeakSecret
+from qchive.server.proxies import networks
 
 SMALLEST = dict.fromkeys(LIMITS, 4) | {
     "get_records": 10,
@@ -24,6 +26,12 @@ SMALLEST = dict.fromkeys(LIMITS, 4) | {
 
 Times = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[int, msgspec.Meta(ge=0, extra={"unit": "seconds"})]
+SomeSeconds = Annotated[int, msgspec.Meta(ge=1, extra={"unit": "seconds"})]
+Bytes = Annotated[int, msgspec.Meta(ge=1, extra={"unit": "bytes"})]
+
+SECRET = frozenset({"database_url", "jwt_secret_key"})
+"""Settings that are shown to nobody."""
 
 SHORTEST_KEY = 32
 """Bytes of a key that signs tokens: as many as the signature has."""
@@ -61,13 +69,17 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Address to listen on: one of this machine only, unless people log in."""
     port: int = 7777
     """TCP port to listen on."""
+    database_url: str | None = None
+    """Where PostgreSQL is: `postgresql://…`. An archive on one machine brings its own."""
+    processes: Positive = 1
+    """Server processes that answer requests."""
     motd: str = ""
     """Message of the day, which clients show when they connect."""
     api_limits: dict[str, int] = {}
     """Changes to `qchive.api.about.LIMITS`."""
     strict_compute_tags: bool = False
     """Whether a manager's tag `*` stands for the literal tag only, instead of any tag."""
-    heartbeat_frequency: int = 60
+    heartbeat_frequency: SomeSeconds = 60
     """Seconds between signs of life of a compute manager."""
     heartbeat_jitter: float = 0.1
     """Share of that time by which managers vary it, so that they do not all report at once."""
@@ -79,12 +91,28 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Whether failed records run again by themselves."""
     operation_at_once: int = 5000
     """An action on more records than this, chosen by a filter, is done by a job in the background."""
-    internal_job_keep: int = 0
+    internal_job_keep: Seconds = 0
     """Seconds that internal jobs are kept after their end; 0: for ever."""
-    max_body: int = 256 << 20
+    max_body: Bytes = 256 << 20
     """Largest request body, in bytes."""
-    max_result: int = 512 << 20
+    max_result: Bytes = 512 << 20
     """Largest unpacked result, in bytes."""
+    request_timeout: SomeSeconds = 60
+    """Seconds that a client may take to send the head of a request; of its body, 64 KiB or the rest must arrive in each
+    such time. Whoever is slower is cut off."""
+    max_connections: Positive = 1000
+    """Connections at the same time per server process; requests on further ones are answered with 503."""
+    shutdown_timeout: SomeSeconds = 20
+    """Seconds that running requests have to end when a server process is to end."""
+    trusted_proxies: list[str] = []
+    """Addresses and networks of reverse proxies: only these are believed when they say for whom a request is."""
+    proxy_header: Literal["x-forwarded", "forwarded"] = "x-forwarded"
+    """How they say it: with `X-Forwarded-For` and `X-Forwarded-Proto`, or with `Forwarded` (RFC 7239). The proxy has to
+    overwrite or extend this header; the other one is ignored."""
+    tls_certificate: str | None = None
+    """File with the certificate (PEM, the whole chain), to serve https without a proxy."""
+    tls_key: str | None = None
+    """File with its private key."""
     enable_security: bool | None = None
     """Whether people log in. Unless given: yes for `qchive server`, no for an archive on one machine."""
     allow_unauthenticated_read: bool = False
@@ -92,11 +120,11 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     jwt_secret_key: str | None = None
     """Signs the tokens of those who log in, at least 32 bytes. Unless given, one is made at the first login and kept in
     the database, where all server processes find it."""
-    jwt_access_token_expires: Positive = 900
+    jwt_access_token_expires: SomeSeconds = 900
     """Seconds that such a token holds; clients renew it by themselves."""
-    jwt_refresh_token_expires: Positive = 86400
+    jwt_refresh_token_expires: SomeSeconds = 86400
     """Seconds that clients can renew it without the password."""
-    user_session_max_age: Positive = 86400
+    user_session_max_age: SomeSeconds = 86400
     """Seconds that a browser stays logged in without a request."""
     user_session_cookie_secure: bool = True
     """Whether browsers send their cookie over https only (and to this very machine)."""
@@ -106,15 +134,15 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Wrong passwords for one name from one address within the window."""
     login_rate_limit_ip_max_attempts: Positive = 50
     """Wrong passwords from one address within the window, whatever the names."""
-    login_rate_limit_window: Positive = 60
+    login_rate_limit_window: SomeSeconds = 60
     """Seconds."""
-    api_token_default_lifetime: Positive | None = None
+    api_token_default_lifetime: SomeSeconds | None = None
     """Seconds that an API token holds if nothing is said when it is made; None: for ever."""
-    api_token_max_lifetime: Positive | None = None
+    api_token_max_lifetime: SomeSeconds | None = None
     """Seconds that an API token may hold at most; None: for ever."""
-    database_pool: int = 8
+    database_pool: Positive = 8
     """Connections to PostgreSQL per server process."""
-    database_patience: float = 30.0
+    database_patience: Annotated[float, msgspec.Meta(ge=0, extra={"unit": "seconds"})] = 30.0
     """Seconds that a request waits for PostgreSQL to come back."""
 
     @property
@@ -139,7 +167,14 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             NotLoopback: the address can be reached from other machines, and nobody has to log in.
             WeakSecret: `jwt_secret_key` could be guessed.
             LimitTooSmall: a limit below what existing clients can work with, or one that does not exist.
+            BadConfiguration: a proxy that is no address, or a certificate without a key or the other way round.
         """
+        networks(self.trusted_proxies)
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise BadConfiguration("tls_certificate and tls_key go together: give both, or none")
+        for file in filter(None, (self.tls_certificate, self.tls_key)):
+            if not os.access(file, os.R_OK):
+                raise BadConfiguration(f"{file}, for https, does not exist or cannot be read")
         for name, value in self.api_limits.items():
             if name not in SMALLEST:
                 raise LimitTooSmall(f"There is no limit called {name!r}: those there are: {', '.join(SMALLEST)}")
