@@ -33,6 +33,7 @@
         ├── PortInUse             somebody else listens where we were to listen
         ├── LimitTooSmall         a limit below what existing clients need
         ├── NotLoopback           a server without accounts was to be reachable from other machines
+        ├── NoNetwork             a setting that should name networks names something else
         └── ChildKeepsDying       a process of ours that dies again and again
 
 The reply carries `msg`, `code` and the fields; our client raises the class the server raised. `msg` is what the
@@ -253,6 +254,12 @@ class NotLoopback(LocalProblem):
     """A server without accounts may not be reachable from other machines."""
 
     code = "not_loopback"
+
+
+class NoNetwork(LocalProblem):
+    """A setting that should name networks of addresses names something else."""
+
+    code = "no_network"
 
 
 class PortInUse(LocalProblem):

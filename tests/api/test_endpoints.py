@@ -25,10 +25,16 @@ JSON, MSGPACK = "application/json", "application/msgpack"
 # transport.md §9, for the resources that exist: role -> resource -> actions.
 READ, CHANGE = {"read"}, {"read", "add", "modify", "delete"}
 ALL = {"read", "add", "modify", "delete", "claim", "return"}
+SERVER = ("access_log", "server_errors", "internal_jobs")
 MATRIX: dict[str, dict[str, set[str]]] = {
-    "admin": {"information": ALL, "managers": ALL, "records": ALL, "tasks": ALL, "internal_jobs": ALL},
-    "maintain": {"information": {"read", "modify"}, "managers": READ, "records": CHANGE, "internal_jobs": CHANGE},
-    "monitor": {"information": READ, "managers": READ, "records": READ, "internal_jobs": READ},
+    "admin": {"information": ALL, "managers": ALL, "records": ALL, "tasks": ALL, **dict.fromkeys(SERVER, ALL)},
+    "maintain": {
+        "information": {"read", "modify"},
+        "managers": READ,
+        "records": CHANGE,
+        **dict.fromkeys(SERVER, CHANGE),
+    },
+    "monitor": {"information": READ, "managers": READ, "records": READ, **dict.fromkeys(SERVER, READ)},
     "submit": {"information": READ, "managers": READ, "records": CHANGE},
     "read": {"information": READ, "managers": READ, "records": READ},
     "anonymous": {"information": READ, "managers": READ, "records": READ},
@@ -42,6 +48,13 @@ NEEDS = {
     ("GET", "all_routes"): None,
     ("GET", "information"): "information:read",
     ("GET", "motd"): "information:read",
+    ("PUT", "motd"): "information:modify",
+    ("GET", "server_stats"): "information:read",
+    ("POST", "access_logs/query"): "access_log:read",
+    ("GET", "access_logs/summary"): "access_log:read",
+    ("POST", "access_logs/bulkDelete"): "access_log:delete",
+    ("POST", "server_errors/query"): "server_errors:read",
+    ("POST", "server_errors/bulkDelete"): "server_errors:delete",
     ("POST", "managers"): "managers:add",
     ("PATCH", "managers/{}"): "managers:modify",
     ("GET", "managers/{}"): "managers:read",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from qchive.logged import set_up
 
 if TYPE_CHECKING:
     from qchive.server.settings import Settings
@@ -104,8 +105,8 @@ def server(
     from qchive.db.migrate import migrate
     from qchive.server.run import serve
 
-    _log()
     chosen = _settings(settings)
+    set_up(chosen.log_format, chosen.loglevel)
     if fd is None:
         chosen.host, chosen.port = host, port
     chosen.check()
@@ -118,9 +119,10 @@ def upkeep(database_url: Database, settings: SettingsText = "{}") -> None:
     from qchive.db.migrate import migrate
     from qchive.server.upkeep.run import keep_up
 
-    _log()
+    chosen = _settings(settings)
+    set_up(chosen.log_format, chosen.loglevel)
     migrate(database_url)
-    keep_up(database_url, _settings(settings))
+    keep_up(database_url, chosen)
 
 
 def worker(
@@ -157,7 +159,7 @@ def worker(
         "plugins": plugin or None,
         "stop_after_idle": stop_after_idle,
     }
-    _log()
+    set_up()
     try:
         settings = msgspec.convert({name: value for name, value in given.items() if value is not None}, WorkerSettings)
     except msgspec.ValidationError as error:
@@ -171,8 +173,3 @@ def _settings(text: str) -> Settings:
     from qchive.server.settings import Settings
 
     return msgspec.json.decode(text, type=Settings)
-
-
-def _log() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)

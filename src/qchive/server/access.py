@@ -9,11 +9,13 @@ from qchive.errors import Forbidden
 _EVERYTHING = frozenset({"read", "add", "modify", "delete", "claim", "return"})
 _CHANGE = frozenset({"read", "add", "modify", "delete"})
 _READ = frozenset({"read"})
+_SERVER = ("access_log", "server_errors", "internal_jobs")
+"""What a server notes of itself."""
 
 ROLES: dict[str, dict[str, frozenset[str]]] = {
     "admin": {
         r: _EVERYTHING
-        for r in ("information", "me", "users", "groups", "managers", "records", "datasets", "tasks", "internal_jobs")
+        for r in ("information", "me", "users", "groups", "managers", "records", "datasets", "tasks", *_SERVER)
     },
     "maintain": {
         "information": frozenset({"read", "modify"}),
@@ -23,7 +25,7 @@ ROLES: dict[str, dict[str, frozenset[str]]] = {
         "managers": _READ,
         "records": _CHANGE,
         "datasets": _CHANGE,
-        "internal_jobs": _CHANGE,
+        **dict.fromkeys(_SERVER, _CHANGE),
     },
     "monitor": {
         "information": _READ,
@@ -31,7 +33,7 @@ ROLES: dict[str, dict[str, frozenset[str]]] = {
         "managers": _READ,
         "records": _READ,
         "datasets": _READ,
-        "internal_jobs": _READ,
+        **dict.fromkeys(_SERVER, _READ),
     },
     "submit": {"information": _READ, "me": _CHANGE, "managers": _READ, "records": _CHANGE, "datasets": _CHANGE},
     "read": {"information": _READ, "me": _CHANGE, "managers": _READ, "records": _READ, "datasets": _READ},

@@ -18,12 +18,14 @@ from qchive.api import endpoints
 from qchive.db.pool import Database
 from qchive.errors import NoSuchPath, UnknownKind
 from qchive.kinds import KINDS, Kind
-from qchive.server import page, presence
+from qchive.server import health, page, presence
 from qchive.server.bind import Identify, nobody, on_error, refusal, routes
 from qchive.server.dispatch import Addresses
 from qchive.server.handlers import handlers
 from qchive.server.marks import Marks
+from qchive.server.seen import Seen
 from qchive.server.settings import Settings
+from qchive.server.watch import Watch
 
 log = logging.getLogger("qchive.server")
 
@@ -41,6 +43,8 @@ def create_app(
         db = Database(conninfo, size=settings.database_pool, patience=settings.database_patience)
         await db.open()
         app.state.db = db
+        app.state.watch = door.watch = Watch(db, settings)
+        app.state.watch.begin()
         seen = asyncio.create_task(presence.keep(db))
         try:
             yield
@@ -48,12 +52,13 @@ def create_app(
             seen.cancel()
             with suppress(asyncio.CancelledError):
                 await seen
+            await app.state.watch.end()
             await db.close()
 
     rows = endpoints(kinds)
     answering = routes(rows, handlers(rows), identify)
     app = Starlette(
-        routes=[*page.ROUTES, *answering, *_unknown_kinds()],
+        routes=[*page.ROUTES, *health.ROUTES, *answering, *_unknown_kinds()],
         lifespan=lifespan,
         exception_handlers={HTTPException: on_error, Exception: on_error},
     )
@@ -62,7 +67,8 @@ def create_app(
     app.state.kinds = kinds
     app.state.endpoints = rows
     app.state.marks = Marks()
-    return _Door(app, Addresses(answering))
+    door = _Door(app, Addresses(answering))
+    return door
 
 
 def _unknown_kinds() -> list[Route]:
@@ -86,20 +92,32 @@ class _Door:
     def __init__(self, app: Starlette, addresses: Addresses) -> None:
         self.app = app
         self.addresses = addresses
+        self.watch: Watch
+        """There as soon as the database is, so before the first request."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            path = scope["path"]
-            if len(path) > LONGEST:
-                await refusal(NoSuchPath("404 Not Found: the address is too long"))(scope, receive, send)
-                return
-            if path.startswith("//"):
-                scope["path"] = path = "/" + path.lstrip("/")
-            found = self.addresses.find(scope["method"], path)
-            if found is not None:
-                serve, scope["path_params"] = found
-                scope["app"] = self.app
-                response = await serve(Request(scope, receive, send))
-                await response(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        seen = self.watch.see(scope, send)
+        try:
+            await self._serve(scope, receive, seen)
+        finally:
+            self.watch.note(seen)
+
+    async def _serve(self, scope: Scope, receive: Receive, seen: Seen) -> None:
+        path = scope["path"]
+        if len(path) > LONGEST:
+            await refusal(NoSuchPath("404 Not Found: the address is too long"))(scope, receive, seen.send)
+            return
+        if path.startswith("//"):
+            scope["path"] = path = "/" + path.lstrip("/")
+        scope["qchive.seen"] = seen
+        found = self.addresses.find(scope["method"], path)
+        if found is not None:
+            serve, scope["path_params"] = found
+            scope["app"] = self.app
+            response = await serve(Request(scope, receive, seen.send))
+            await response(scope, receive, seen.send)
+            return
+        await self.app(scope, receive, seen.send)

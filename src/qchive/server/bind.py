@@ -48,6 +48,7 @@ def routes(rows: tuple[Endpoint, ...], handlers: Mapping[str, Handler], identify
 def _route(path: str, by_method: Mapping[str, Endpoint], handlers: Mapping[str, Handler], identify: Identify) -> Route:
     async def serve(request: Request) -> Response:
         endpoint = by_method[request.method if request.method != "HEAD" else "GET"]
+        request.scope["qchive.seen"].endpoint = endpoint
         try:
             return await _answer(request, endpoint, handlers[endpoint.name], identify)
         except ClientDisconnect:
@@ -64,10 +65,10 @@ def _route(path: str, by_method: Mapping[str, Endpoint], handlers: Mapping[str, 
 
 async def _answer(request: Request, endpoint: Endpoint, handler: Handler, identify: Identify) -> Response:
     content_type = accepted(request.headers.get("accept"))
-    caller = await identify(request)
+    caller = request.scope["qchive.seen"].caller = await identify(request)
     access.check(caller, endpoint.may)
     app = request.app.state
-    ctx = Context(app.db, app.settings, app.kinds, caller, endpoint, app.marks)
+    ctx = Context(app.db, app.settings, app.kinds, caller, endpoint, app.marks, app.watch.tally)
     given: list[Any] = []
     if endpoint.upload:
         given += await read_upload(request, endpoint, app.settings.max_body)

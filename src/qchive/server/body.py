@@ -44,7 +44,7 @@ def accepted(header: str | None) -> str:
 async def read_body(request: Request, endpoint: Endpoint, limit: int) -> Any:
     """The decoded body of a request."""
     kind = content_type(request.headers.get("content-type"))
-    raw = await _read(request, limit)
+    raw = request.scope["qchive.seen"].body = await _read(request, limit)
     if not raw:
         raise InvalidBody("Expected body, but it is empty")
     return wire.decode(raw, endpoint.body, kind)

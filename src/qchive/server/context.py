@@ -13,6 +13,7 @@ from qchive.kinds import Kind
 from qchive.server.access import Caller
 from qchive.server.marks import Marks
 from qchive.server.settings import Settings
+from qchive.server.tally import Tally
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -24,6 +25,7 @@ class Context(msgspec.Struct, frozen=True):
     caller: Caller
     endpoint: Endpoint
     marks: Marks
+    tally: Tally
 
     @property
     def kind(self) -> Kind | None:

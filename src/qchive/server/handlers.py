@@ -5,9 +5,11 @@ from __future__ import annotations
 from qchive.api.endpoint import Endpoint
 from qchive.server import (
     about,
+    access_log,
     adding,
     changing,
     claiming,
+    error_log,
     failures,
     jobs,
     managers,
@@ -16,6 +18,7 @@ from qchive.server import (
     outputs,
     records,
     returning,
+    statistics,
     timeline,
 )
 from qchive.server.bind import Handler
@@ -28,6 +31,9 @@ ROOMS = {
     "managers": (managers,),
     "tasks": (claiming, returning),
     "jobs": (jobs,),
+    "access_log": (access_log,),
+    "error_log": (error_log,),
+    "statistics": (statistics,),
 }
 
 
