@@ -61,8 +61,8 @@ def figures(api: Http) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     }
 
 
-def value(api: Http, name: str, **labels: str) -> float:
-    return figures(api)[name, frozenset(labels.items())]
+def value(api: Http, metric: str, /, **labels: str) -> float:
+    return figures(api)[metric, frozenset(labels.items())]
 
 
 def test_requests_are_counted_by_address_method_and_status(archive: Any, api: Http) -> None:
