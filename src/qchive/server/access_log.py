@@ -45,7 +45,7 @@ def access(seen: Seen, seconds: float) -> Access:
         module=first if first in _MODULES else "home",
         full_uri=path[:2000],
         request_duration=seconds,
-        request_bytes=int(length) if length.isdigit() and len(length) < 18 else len(seen.body),
+        request_bytes=int(length) if length.isdigit() and len(length) < 18 else seen.received,
         response_bytes=seen.sent,
         status=seen.status,
         username=seen.caller.username if seen.caller else None,

@@ -44,7 +44,8 @@ def accepted(header: str | None) -> str:
 async def read_body(request: Request, endpoint: Endpoint, limit: int) -> Any:
     """The decoded body of a request."""
     kind = content_type(request.headers.get("content-type"))
-    raw = request.scope["qchive.seen"].body = await _read(request, limit)
+    raw = await _read(request, limit)
+    request.scope["qchive.seen"].read(raw)
     if not raw:
         raise InvalidBody("Expected body, but it is empty")
     return wire.decode(raw, endpoint.body, kind)

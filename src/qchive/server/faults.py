@@ -16,12 +16,12 @@ import msgspec
 from qchive._version import __version__
 from qchive.errors import InternalError
 from qchive.logged import without_secrets
-from qchive.server.seen import NOW, Seen
+from qchive.server.seen import LONGEST, NOW, Seen
 
 log = logging.getLogger("qchive.server")
 
-LONGEST = 8192
-"""Characters that are kept of a body."""
+_PRIVATE = {"auth", "users", "me"}
+"""Parts of addresses whose bodies hold passwords, whether they say so or not."""
 _HIDDEN = {b"authorization", b"cookie", b"proxy-authorization", b"x-api-key"}
 
 
@@ -72,10 +72,10 @@ def _request(seen: Seen) -> tuple[str | None, str, str, str, str]:
 
 
 def _body(seen: Seen) -> str:
-    path, body = seen.scope["path"].lower(), seen.body
-    if path.startswith("/auth/") or "password" in path or b"password" in body.lower():
-        return f"<removed: {len(body)} bytes that may hold a password>"
-    return repr(body[:LONGEST])[:LONGEST]
+    body = seen.body
+    if not _PRIVATE.isdisjoint(seen.scope["path"].lower().split("/")) or b"password" in body.lower():
+        return f"<removed: {seen.received} bytes that may hold a password>"
+    return repr(body)[:LONGEST]
 
 
 class _Ids:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from qchive.server.access import Caller
     from qchive.server.watch import Watch
 
+LONGEST = 8192
+"""Bytes that are kept of a body."""
+
 ID = re.compile(rb"[\w.:-]{1,100}")
 """What is taken for a request's id; anything else gets one of ours."""
 
@@ -27,7 +30,19 @@ _numbers = count(1)
 class Seen:
     """One request."""
 
-    __slots__ = ("_send", "began", "body", "caller", "endpoint", "request_id", "scope", "sent", "status", "watch")
+    __slots__ = (
+        "_send",
+        "began",
+        "body",
+        "caller",
+        "endpoint",
+        "received",
+        "request_id",
+        "scope",
+        "sent",
+        "status",
+        "watch",
+    )
 
     def __init__(self, scope: Scope, send: Send, watch: Watch) -> None:
         self.began = perf_counter()
@@ -38,13 +53,20 @@ class Seen:
         self.caller: Caller | None = None
         """Who asks, as soon as that is known."""
         self.body = b""
-        """As it came, if it was read."""
+        """Its beginning as it came, if it was read."""
+        self.received = 0
+        """Bytes of it."""
         self.status = 0
         self.sent = 0
         """Bytes of the answer's body."""
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
         self.request_id = given if ID.fullmatch(given) else b"%b-%x" % (_process.encode(), next(_numbers))
         self._send = send
+
+    def read(self, body: bytes) -> None:
+        """Keep the beginning of the body, and how long it is: all of it would be held until the answer is there."""
+        self.received = len(body)
+        self.body = body[:LONGEST]
 
     async def send(self, message: Message) -> None:
         """Pass a part of the answer on; its head gets the request's id."""
