@@ -103,8 +103,10 @@ class Runner:
             wake.clear()
             try:
                 picked = await self._pick(maintenance)
+                due = 0.0 if picked else await self._next_due(maintenance)
+                _heed()
                 if picked is None:
-                    await _wait(wake, await self._next_due(maintenance))
+                    await _wait(wake, due)
                     continue
             except Unavailable as trouble:
                 log.warning("jobs: %s", trouble)
@@ -251,6 +253,13 @@ class Runner:
                 return await self._own.run(work)
             except Unavailable as trouble:
                 log.warning("jobs: %s", trouble)
+
+
+def _heed() -> None:
+    """End if that was asked for: waiting for a connection can swallow it."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
