@@ -67,7 +67,7 @@ class _Floor:
     def __init__(self, source: psycopg.Connection[Any], target: psycopg.Connection[Any]) -> None:
         self.source, self.target = source, target
         keys = {"molecule": "id", "record": "id"} | dict.fromkeys(
-            ("record_molecule", "attempt", "result", "blob"), "record_id"
+            ("record_identity", "record_molecule", "attempt", "result", "blob"), "record_id"
         )
         self.tables = {name: _Table(source, name, key) for name, key in keys.items()}
         self.tables["record_child"] = _Table(source, "record_child", "parent_id")
@@ -151,9 +151,9 @@ def _singlepoints(it: _Floor, server: Server, sizes: Sizes, ids: list[int], figu
         for rows in batches:
             it.write(
                 ("molecule", rows["molecule"]), ("record", it.waiting(rows["record"])),
-                ("record_molecule", rows["record_molecule"]),
+                ("record_identity", rows["record_identity"]), ("record_molecule", rows["record_molecule"]),
             )  # fmt: skip
-    molecule, record = it.tables["molecule"], it.tables["record"]
+    molecule, identity = it.tables["molecule"], it.tables["record_identity"]
     with _timed("add duplicates", server, len(ids), figures):
         for rows in batches:
             _ask(
@@ -161,8 +161,8 @@ def _singlepoints(it: _Floor, server: Server, sizes: Sizes, ids: list[int], figu
                 "SELECT hash, id FROM molecule WHERE hash = ANY(%b)",
                 [r[molecule.at("hash")] for r in rows["molecule"]],
             )
-            identities = [r[record.at("identity")] for r in rows["record"]]
-            _ask(it, "SELECT identity, id FROM record WHERE identity = ANY(%b)", identities)
+            identities = [r[identity.at("identity")] for r in rows["record_identity"]]
+            _ask(it, "SELECT identity, record_id FROM record_identity WHERE identity = ANY(%b)", identities)
     with _timed("claim", server, len(ids), figures):
         for some in _parts(ids, sizes.claim):
             _claim(it, list(some))
@@ -189,6 +189,7 @@ def _optimizations(it: _Floor, server: Server, ids: list[int], figures: list[Fig
     started = {row[it.tables["record_molecule"].at("molecule_id")] for row in starts}
     it.write(
         ("molecule", [row for row in first["molecule"] if row[0] in started]), ("record", it.waiting(first["record"])),
+        ("record_identity", first["record_identity"]),
         ("record_molecule", starts),
     )  # fmt: skip
     batches = []
@@ -202,7 +203,7 @@ def _optimizations(it: _Floor, server: Server, ids: list[int], figures: list[Fig
             ended = [row for row in own["record_molecule"] if row[role] != "initial_molecule"]
             with it.target.transaction():
                 it.write(("molecule", list(made.values())), ("record", steps["record"]))
-                it.write(("record_child", own["record_child"]))
+                it.write(("record_identity", steps["record_identity"]), ("record_child", own["record_child"]))
                 it.write(("record_molecule", ended + steps["record_molecule"]))
                 it.write(*((name, own[name] + steps[name]) for name in ("attempt", "result", "blob")))
                 _finish(it, [row[0] for row in own["record"]])

@@ -19,12 +19,15 @@ LIMIT = 50
 # Copies of one record that waits, with what belongs to it; `%(ahead)s` makes them older than all others.
 _COPIES = """
 WITH copied AS (
-    INSERT INTO record (kind, spec_id, identity, tag, priority, sort_time, requirement_id)
-    SELECT r.kind, r.spec_id, decode(md5(r.id || '-' || %(n)s || '-' || g), 'hex'), r.tag, r.priority,
+    INSERT INTO record (kind, spec_id, tag, priority, sort_time, requirement_id)
+    SELECT r.kind, r.spec_id, r.tag, r.priority,
         now() - make_interval(days => %(ahead)s) + make_interval(secs => g * 1e-3), r.requirement_id
     FROM record r, generate_series(1, %(n)s) AS g
     WHERE r.id = %(id)s
     RETURNING id
+), identified AS (
+    INSERT INTO record_identity (record_id, identity)
+    SELECT id, decode(md5(id || '-' || %(n)s), 'hex') FROM copied
 )
 INSERT INTO record_molecule (record_id, role, position, molecule_id)
 SELECT copied.id, m.role, m.position, m.molecule_id FROM copied, record_molecule m WHERE m.record_id = %(id)s

@@ -13,7 +13,6 @@ import uvicorn
 from qchive.db.migrate import migrate
 from qchive.kinds import KINDS, Kind
 from qchive.server.app import create_app
-from qchive.server.bind import Identify, nobody
 from qchive.server.run import config
 from qchive.server.settings import Settings
 
@@ -27,9 +26,7 @@ class Archive(NamedTuple):
 
 
 @contextmanager
-def running(
-    conninfo: str, settings: Settings | None = None, *, kinds: Mapping[str, Kind] = KINDS, identify: Identify = nobody
-) -> Iterator[Archive]:
+def running(conninfo: str, settings: Settings | None = None, *, kinds: Mapping[str, Kind] = KINDS) -> Iterator[Archive]:
     """A server for a prepared database, in a thread of this process, while the context lasts."""
     settings = settings or Settings()
     ready = threading.Event()
@@ -39,7 +36,7 @@ def running(
             await super().startup(sockets)
             ready.set()
 
-    app = create_app(conninfo, settings, kinds=kinds, identify=identify)
+    app = create_app(conninfo, settings, kinds=kinds)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = Server(config(app, settings))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -15,20 +15,33 @@ if TYPE_CHECKING:
     from qcelemental.models import Molecule
 
     from qchive import errors
+    from qchive.api.accounts import GroupInfo, UserInfo
     from qchive.client.portal import PortalClient
     from qchive.local import Local
     from qchive.status import PriorityEnum, RecordStatusEnum
 
 # Loaded when first used: qcelemental alone takes longer than everything else together.
 _HOMES = {
+    "GroupInfo": "qchive.api.accounts",
     "Local": "qchive.local",
     "Molecule": "qcelemental.models",
     "PortalClient": "qchive.client.portal",
     "PriorityEnum": "qchive.status",
     "RecordStatusEnum": "qchive.status",
+    "UserInfo": "qchive.api.accounts",
 }
 
-__all__ = ["Local", "Molecule", "PortalClient", "PriorityEnum", "RecordStatusEnum", "__version__", "errors"]
+__all__ = [
+    "GroupInfo",
+    "Local",
+    "Molecule",
+    "PortalClient",
+    "PriorityEnum",
+    "RecordStatusEnum",
+    "UserInfo",
+    "__version__",
+    "errors",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
     QCHiveError
     ├── InvalidRequest            the request itself makes no sense (400)
     │   ├── InvalidBody           body or parameters do not decode or do not fit their type
+    │   ├── InvalidAccount        an account, a group or a token that cannot be as asked for
     │   ├── InvalidMolecule       a molecule that cannot exist
     │   ├── InvalidSpecification  a specification that can never run
     │   ├── LimitExceeded         more of something than one request may carry
@@ -16,6 +17,7 @@
     ├── Forbidden                 the role does not allow it (403)
     ├── NoSuchPath                unknown address (404)
     ├── WrongMethod               known address, wrong HTTP method (405)
+    ├── TooManyLogins             too many wrong passwords in a short time (429)
     ├── TooLarge                  body larger than the server reads (413)
     ├── InternalError             a fault of the server; the id leads to the log (500)
     ├── Unavailable               the database cannot be reached just now (503)
@@ -34,6 +36,7 @@
         ├── LimitTooSmall         a limit below what existing clients need
         ├── NotLoopback           a server without accounts was to be reachable from other machines
         ├── NoNetwork             a setting that should name networks names something else
+        ├── WeakSecret            a key to sign tokens with that could be guessed
         └── ChildKeepsDying       a process of ours that dies again and again
 
 The reply carries `msg`, `code` and the fields; our client raises the class the server raised. `msg` is what the
@@ -71,6 +74,13 @@ class InvalidBody(InvalidRequest):
     """Body or parameters do not decode, or do not fit their type."""
 
     code = "invalid_body"
+
+
+class InvalidAccount(InvalidRequest):
+    """An account, a group or an API token that cannot be as it was asked for: a bad name, password, role or scope, or a
+    name that is taken."""
+
+    code = "invalid_account"
 
 
 class InvalidMolecule(InvalidRequest):
@@ -154,6 +164,13 @@ class WrongMethod(QCHiveError):
 
     code = "wrong_method"
     http = 405
+
+
+class TooManyLogins(QCHiveError):
+    """Too many wrong passwords in a short time; the field `retry_after` says in how many seconds to come back."""
+
+    code = "too_many_logins"
+    http = 429
 
 
 class TooLarge(QCHiveError):
@@ -260,6 +277,12 @@ class NoNetwork(LocalProblem):
     """A setting that should name networks of addresses names something else."""
 
     code = "no_network"
+
+
+class WeakSecret(LocalProblem):
+    """A key to sign tokens with that is too short to be safe."""
+
+    code = "weak_secret"
 
 
 class PortInUse(LocalProblem):

@@ -73,6 +73,11 @@ class Local:
         self._temporary = data is None
         self.data = Path(data).absolute() if data is not None else _temporary_folder()
         self.settings = settings or Settings()
+        if self.settings.enable_security is None:
+            self.settings = msgspec.structs.replace(self.settings, enable_security=False)
+        self.admin_password: str | None = None
+        """Of the account `admin`, where people log in and this start has made it."""
+        self._worker_token: str | None = None
         self._port = port
         self._workers = (os.cpu_count() or 1) if workers is None else workers
         self._resources = (cores_per_worker, memory_per_worker)
@@ -104,6 +109,8 @@ class Local:
                 self._postgres = EmbeddedPostgres(self.data)
                 self._postgres.start()
                 supervised.append(self._postgres)
+            if self.settings.secure:
+                self._open_accounts()
             (self.data / "logs").mkdir(parents=True, exist_ok=True)
             self._listening = _listen(self._port)
             self._port = self._listening.getsockname()[1]
@@ -155,19 +162,20 @@ class Local:
 
     def _child(self, name: str, *args: str, pass_fds: tuple[int, ...] = ()) -> Child:
         environment = {**os.environ, "QCHIVE_DATABASE_URL": self.database, "PYTHONUNBUFFERED": "1"}
+        environment["QCHIVE_SETTINGS"] = msgspec.json.encode(self.settings).decode()  # arguments are for all to see
+        environment.pop("QCHIVE_WORKER_TOKEN", None)  # which would be for somebody else's server
+        if self._worker_token is not None and name == "worker":
+            environment["QCHIVE_WORKER_TOKEN"] = self._worker_token
         argv = [sys.executable, "-m", "qchive.cli", name, *args]
         return Child(name, argv, log=self.log(name), env=environment, pass_fds=pass_fds)
 
     def _server(self) -> Child:
         assert self._listening is not None
         descriptor = self._listening.fileno()
-        return self._child("server", "--fd", str(descriptor), "--settings", self._settings(), pass_fds=(descriptor,))
+        return self._child("server", "--fd", str(descriptor), pass_fds=(descriptor,))
 
     def _upkeep(self) -> Child:
-        return self._child("upkeep", "--settings", self._settings())
-
-    def _settings(self) -> str:
-        return msgspec.json.encode(self.settings).decode()
+        return self._child("upkeep")
 
     def _worker(self) -> Child:
         cores, memory = self._resources
@@ -175,6 +183,15 @@ class Local:
         args += ["--memory", str(memory)] if memory is not None else []
         args += [f"--tag={tag}" for tag in self._tags]
         return self._child("worker", *args, "--spool", str(self.data / "spool"))
+
+    def _open_accounts(self) -> None:
+        """See to it that there is an administrator, and that our own worker can log in."""
+        from qchive.db.migrate import migrate
+        from qchive.server.first import first_administrator, worker_token
+
+        migrate(self.database)
+        self.admin_password = first_administrator(self.database)
+        self._worker_token = worker_token(self.database)
 
     def _wait_until_it_answers(self, patience: float = 60.0) -> None:
         assert self.supervisor is not None

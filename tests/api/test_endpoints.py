@@ -10,104 +10,20 @@ from typing import Any
 import msgspec
 import pytest
 from openapi_spec_validator import validate
-from starlette.requests import Request
-from tests.archive import prepared, running
-from tests.factories import Http, Manager, add, complete, http, make_molecule
+from tests.accounts import as_user, secure
+from tests.factories import Http, Manager, add, complete, make_molecule
 
 from qchive.api import Endpoint, endpoints
 from qchive.server import handlers
-from qchive.server.access import ROLES, Caller
 
 ROWS = endpoints()
 IDS = [f"{row.method} {row.path}" for row in ROWS]
 JSON, MSGPACK = "application/json", "application/msgpack"
 
-# transport.md §9, for the resources that exist: role -> resource -> actions.
-READ, CHANGE = {"read"}, {"read", "add", "modify", "delete"}
-ALL = {"read", "add", "modify", "delete", "claim", "return"}
-SERVER = ("access_log", "server_errors", "internal_jobs")
-MATRIX: dict[str, dict[str, set[str]]] = {
-    "admin": {"information": ALL, "managers": ALL, "records": ALL, "tasks": ALL, **dict.fromkeys(SERVER, ALL)},
-    "maintain": {
-        "information": {"read", "modify"},
-        "managers": READ,
-        "records": CHANGE,
-        **dict.fromkeys(SERVER, CHANGE),
-    },
-    "monitor": {"information": READ, "managers": READ, "records": READ, **dict.fromkeys(SERVER, READ)},
-    "submit": {"information": READ, "managers": READ, "records": CHANGE},
-    "read": {"information": READ, "managers": READ, "records": READ},
-    "anonymous": {"information": READ, "managers": READ, "records": READ},
-    "compute": {"information": READ, "managers": {"add", "modify"}, "tasks": {"claim", "return"}},
-}
-# transport.md §9 and managers-and-tasks.md §1: what each request needs; every other one about records and molecules
-# that reads needs records:read.
-NEEDS = {
-    ("GET", "ping"): None,
-    ("GET", "openapi_spec"): None,
-    ("GET", "all_routes"): None,
-    ("GET", "information"): "information:read",
-    ("GET", "motd"): "information:read",
-    ("PUT", "motd"): "information:modify",
-    ("GET", "server_stats"): "information:read",
-    ("POST", "access_logs/query"): "access_log:read",
-    ("GET", "access_logs/summary"): "access_log:read",
-    ("POST", "access_logs/bulkDelete"): "access_log:delete",
-    ("POST", "server_errors/query"): "server_errors:read",
-    ("POST", "server_errors/bulkDelete"): "server_errors:delete",
-    ("POST", "managers"): "managers:add",
-    ("PATCH", "managers/{}"): "managers:modify",
-    ("GET", "managers/{}"): "managers:read",
-    ("POST", "managers/bulkGet"): "managers:read",
-    ("POST", "managers/query"): "managers:read",
-    ("POST", "managers/queryActive"): "managers:read",
-    ("POST", "tasks/claim"): "tasks:claim",
-    ("POST", "tasks/return"): "tasks:return",
-    ("POST", "records/{}/bulkCreate"): "records:add",
-    ("PATCH", "records"): "records:modify",
-    ("POST", "records/revert"): "records:modify",
-    ("DELETE", "records/{}"): "records:delete",
-    ("POST", "records/bulkDelete"): "records:delete",
-    ("POST", "molecules/bulkCreate"): "records:add",
-    ("POST", "molecules/fromFiles"): "records:add",
-    ("PATCH", "molecules/{}"): "records:modify",
-    ("DELETE", "molecules/{}"): "records:delete",
-    ("POST", "molecules/bulkDelete"): "records:delete",
-    # Ours. What deletes needs records:delete besides, which the handler sees to.
-    ("POST", "molecules/purge"): "records:delete",
-    ("POST", "operations/preview"): "records:modify",
-    ("POST", "operations"): "records:modify",
-    ("POST", "operations/{}/undo"): "records:modify",
-    ("POST", "operations/{}/stop"): "records:modify",
-    ("GET", "internal_jobs/{}"): "internal_jobs:read",
-    ("POST", "internal_jobs/query"): "internal_jobs:read",
-    ("PUT", "internal_jobs/{}/status"): "internal_jobs:modify",
-    ("DELETE", "internal_jobs/{}"): "internal_jobs:delete",
-}
-READABLE = ("records", "molecules", "operations")
-
-
-def needs(row: Endpoint) -> str | None:
-    path = re.sub(r"\{[^}]*\}", "{}", re.sub(r"^/(api|compute)/v1/", "", row.path))
-    if row.kind:
-        path = path.replace(row.kind.name, "{}")
-    return NEEDS.get((row.method, path), "records:read" if path.split("/")[0] in READABLE else "?")
-
 
 def address(row: Endpoint) -> str:
     """An address that fits the row: of record, molecule and attempt 1."""
     return re.sub(r"\{\w+\}|\{\w+:path\}", "stdout", re.sub(r"\{\w+:int\}", "1", row.path))
-
-
-async def by_header(request: Request) -> Caller:
-    return Caller(request.headers.get("x-role", "nobody"))
-
-
-@pytest.fixture(scope="module")
-def guarded(databases: Any) -> Iterator[Http]:
-    """A server that takes each caller for the role it claims."""
-    with prepared(databases) as conninfo, running(conninfo, identify=by_header) as server, http(server.address) as api:
-        yield api
 
 
 def test_no_address_is_declared_twice() -> None:
@@ -120,29 +36,6 @@ def test_every_endpoint_has_one_handler() -> None:
 
 def test_every_endpoint_says_what_it_is_for() -> None:
     assert [row.path for row in ROWS if not row.doc.endswith(".")] == []
-
-
-def test_the_roles_are_those_of_the_protocol() -> None:
-    shown = {role: {r: set(a) for r, a in may.items() if r in MATRIX["admin"]} for role, may in ROLES.items()}
-    assert shown == MATRIX
-
-
-@pytest.mark.parametrize("row", ROWS, ids=IDS)
-def test_an_endpoint_admits_exactly_the_roles_of_the_protocol(guarded: Http, row: Endpoint) -> None:
-    needed = needs(row)
-    assert row.may == needed
-    resource, action = (needed or ":").split(":")
-    for role in (*MATRIX, "nobody"):
-        # The body makes no sense on purpose: whoever gets to it was admitted.
-        answer = guarded.raw.request(row.method, address(row), content=b"[", headers={"X-Role": role})
-        admitted = needed is None or action in MATRIX.get(role, {}).get(resource, set())
-        assert (answer.status_code != 403) is admitted, f"{role}: {answer.text}"
-        assert answer.status_code < 500
-        if not admitted:
-            assert answer.headers["content-type"] == JSON
-            reply = answer.json()
-            assert (reply["code"], reply["user_id"], reply["username"]) == ("forbidden", None, None)
-            assert f"Role '{role}' is not authorized to use action '{action}'" in reply["msg"]
 
 
 # --- what is described --------------------------------------------------------------------------------------------
@@ -320,15 +213,20 @@ def plain(value: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def filled(shared_api: Http) -> Http:
-    """A server with a finished and a waiting record of each kind, and what belongs to them."""
-    for kind in ("singlepoint", "optimization"):
-        complete(shared_api, kind, stdout="text")
-    add(shared_api, molecules=[make_molecule()])
-    manager = Manager(shared_api)
-    manager.claim(1)
-    shared_api.patch("records", {"record_ids": [1], "comment": "seen"})
-    return shared_api
+def filled(databases: Any) -> Iterator[Http]:
+    """A server with a finished and a waiting record of each kind, and what belongs to them, as its admin sees it."""
+    with secure(databases) as server, as_user(server.address, "admin_user") as api:
+        for kind in ("singlepoint", "optimization"):
+            complete(api, kind, stdout="text")
+        add(api, molecules=[make_molecule()])
+        manager = Manager(api)
+        manager.claim(1)
+        api.patch("records", {"record_ids": [1], "comment": "seen"})
+        api.post("groups", {"groupname": "stdout"})
+        api.post("users", [{"username": "stdout", "role": "read", "enabled": True, "groups": ["stdout"]}, None])
+        for whose in ("me", "users/stdout"):
+            api.post(f"{whose}/tokens", {"name": "one"})
+        yield api
 
 
 BODIES: dict[str, Any] = {

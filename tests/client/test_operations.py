@@ -172,7 +172,7 @@ def test_a_history_is_a_readable_list(api: Http, client: PortalClient) -> None:
     assert lines[1].endswith("error (convergence_error): SCF did not converge")
     assert "reset: error → waiting (operation 1, because: a full disk)" in lines[2]
     assert lines[3].endswith("comment: once more")
-    assert "modify: tag is no longer * and priority is no longer normal" in lines[4]
+    assert "modify: tag * → big and priority normal → high" in lines[4]
     assert "<td>created</td>" in history._repr_html_()
     client.delete_records(record_id, soft_delete=False)
     assert "remove: removed for good" in repr(client.get_history(record_id)[-1])

@@ -24,6 +24,10 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 DEFAULT_ADDRESS = "http://127.0.0.1:7777"
+SECURE = "<!-- archive: secure -->"
+"""On a page whose code is for an archive where people log in; the reader is its administrator."""
+PASSWORD = "the-password-it-said"
+"""Stands on pages for the administrator's."""
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$\n*(?:^```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 
@@ -45,15 +49,23 @@ def blocks(page: Path, *languages: str) -> Iterator[Block]:
             yield Block(match[1], text.count("\n", 0, match.start()) + 2, match[2], match[3])
 
 
-def run(page: Path, address: str, folder: Path) -> None:
-    """Run the page's code, and compare what it prints with what the page says."""
+def is_secure(page: Path) -> bool:
+    """Whether its code is for an archive where people log in."""
+    return SECURE in page.read_text(encoding="utf-8")
+
+
+def run(page: Path, address: str, folder: Path, password: str | None = None) -> None:
+    """Run the page's code, and compare what it prints with what the page says; with the password, as administrator."""
     names: dict[str, Any] = {"__name__": "__main__"}
     with contextlib.chdir(folder), contextlib.ExitStack() as left_open:
         left_open.callback(lambda: [value.close() for value in names.values() if isinstance(value, PortalClient)])
         for block in blocks(page, "python", "sh"):
             where = f"{page.relative_to(ROOT)}:{block.line}"
-            code = block.code.replace(DEFAULT_ADDRESS, address)
-            printed = _python(code, where, names) if block.language == "python" else _shell(code, where, address)
+            code = block.code.replace(DEFAULT_ADDRESS, address).replace(PASSWORD, password or PASSWORD)
+            if block.language == "python":
+                printed = _python(code, where, names)
+            else:
+                printed = _shell(code, where, address, password)
             if block.printed is not None:
                 printed = printed.replace(address, DEFAULT_ADDRESS)
                 assert fits(printed, block.printed), f"{where} prints\n{printed}\nbut the page says\n{block.printed}"
@@ -72,7 +84,7 @@ def _python(code: str, where: str, names: dict[str, Any]) -> str:
     return out.getvalue()
 
 
-def _shell(code: str, where: str, address: str) -> str:
+def _shell(code: str, where: str, address: str, password: str | None) -> str:
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -80,6 +92,8 @@ def _shell(code: str, where: str, address: str) -> str:
         "COLUMNS": "100",
     }
     environment.pop("FORCE_COLOR", None)
+    if password is not None:
+        environment |= {"QCHIVE_USERNAME": "admin", "QCHIVE_PASSWORD": password}
     done = subprocess.run(["bash", "-e", "-c", code], env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, f"{where} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
     return done.stdout

@@ -32,8 +32,26 @@ def address() -> Iterator[str]:
         yield archive.address
 
 
+@pytest.fixture(scope="module")
+def secure() -> Iterator[tuple[str, str]]:
+    """Where an archive answers where people log in, and the administrator's password."""
+    from qchive import Local
+    from qchive.server.settings import Settings
+
+    with Local(workers=0, settings=Settings(enable_security=True)) as archive:
+        assert archive.admin_password is not None
+        yield archive.address, archive.admin_password
+
+
 @pytest.mark.xdist_group("examples")
-@pytest.mark.parametrize("page", RUN, ids=_name)
+@pytest.mark.parametrize("page", [page for page in RUN if pages.is_secure(page)], ids=_name)
+def test_so_do_those_of_a_page_about_logging_in(page: Path, secure: tuple[str, str], tmp_path: Path) -> None:
+    address, password = secure
+    pages.run(page, address, tmp_path, password)
+
+
+@pytest.mark.xdist_group("examples")
+@pytest.mark.parametrize("page", [page for page in RUN if not pages.is_secure(page)], ids=_name)
 def test_the_examples_of_a_page_run_and_print_what_it_says(page: Path, address: str, tmp_path: Path) -> None:
     pages.run(page, address, tmp_path)
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 from qcportal import PortalClient
 
@@ -46,8 +47,9 @@ def wait_until(what: Callable[[], Any], told: Callable[[], str] = str) -> Any:
 class ServerProcess:
     """A server of ours as a process of its own, which can be killed and started again on the same port."""
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: str, settings: Settings | None = None) -> None:
         self._conninfo = conninfo
+        self._settings = settings or Settings()
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
         self.address = f"http://127.0.0.1:{self._port}"
@@ -55,7 +57,7 @@ class ServerProcess:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        settings = Settings(port=self._port, heartbeat_frequency=5)
+        settings = msgspec.structs.replace(self._settings, port=self._port, heartbeat_frequency=5)
         context = multiprocessing.get_context("spawn")
         self._process = context.Process(target=_serve, args=(self._conninfo, settings), daemon=True)
         self._process.start()
@@ -82,9 +84,9 @@ def _serve(conninfo: str, settings: Settings) -> None:
 
 
 @contextmanager
-def server_process(conninfo: str) -> Iterator[ServerProcess]:
+def server_process(conninfo: str, settings: Settings | None = None) -> Iterator[ServerProcess]:
     """A started server, killed at the end."""
-    server = ServerProcess(conninfo)
+    server = ServerProcess(conninfo, settings)
     server.start()
     try:
         yield server
@@ -95,12 +97,12 @@ def server_process(conninfo: str) -> Iterator[ServerProcess]:
 class ComputeManager:
     """The peer's manager program with its local executor, in a folder of its own."""
 
-    def __init__(self, address: str, folder: Path, *, tags: list[str], workers: int = 1) -> None:
+    def __init__(self, address: str, folder: Path, *, tags: list[str], workers: int = 1, **login: str) -> None:
         self.log = folder / "manager.log"
         self._folder = folder
         self._output = folder / "output.txt"
         (folder / "scratch").mkdir()
-        (folder / "manager.yaml").write_text(yaml.safe_dump(_configuration(address, folder, tags, workers)))
+        (folder / "manager.yaml").write_text(yaml.safe_dump(_configuration(address, folder, tags, workers, login)))
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -139,7 +141,7 @@ class ComputeManager:
         return "\n".join(file.read_text()[-4000:] for file in (self._output, self.log) if file.exists())
 
 
-def _configuration(address: str, folder: Path, tags: list[str], workers: int) -> dict[str, Any]:
+def _configuration(address: str, folder: Path, tags: list[str], workers: int, login: dict[str, str]) -> dict[str, Any]:
     return {
         "cluster": "interop",
         "loglevel": "DEBUG",
@@ -147,7 +149,7 @@ def _configuration(address: str, folder: Path, tags: list[str], workers: int) ->
         "update_frequency": 1,
         "update_frequency_jitter": 0.0,
         "parsl_run_dir": str(folder / "parsl"),
-        "server": {"fractal_uri": address, "verify": False},
+        "server": {"fractal_uri": address, "verify": False, **login},
         "executors": {
             "here": {
                 "type": "local",

@@ -132,6 +132,13 @@ class Operation:
     undoes: int | None = None
     expected: int | None = None
     moves: list[Move] = field(default_factory=list)
+    tag: str | None = None
+    priority: int | None = None
+    """The new ones that it was asked for."""
+
+    def replaced_by(self, move: Move) -> tuple[str | None, int | None]:
+        """What replaced the tag and the priority of a record, where that was said."""
+        return None if move.tag is None else self.tag, None if move.priority is None else self.priority
 
     def count(self, asked: set[int], changed: set[int]) -> None:
         self.changed, self.relatives = len(changed & asked), len(changed - asked)
@@ -204,6 +211,7 @@ class Model:
         there = {i for i in asked if i in self.records}
         requeue = tag is not None or priority is not None
         op = self._begin(operation, action)
+        op.tag, op.priority = tag, priority
         if action == "comment":
             changed = there
         elif action == "modify":
@@ -333,3 +341,8 @@ class Model:
             "manager_name": lambda r, v: r.manager in v,
         }
         return [r for _, r in sorted(self.records.items()) if all(tests[k](r, v) for k, v in wanted.items())]
+
+    def applies_to(self, action: str, wanted: dict[str, Any]) -> list[Record]:
+        """Those of them that an action by filter is for: tags are for what has still to be computed."""
+        looked_for = [r for r in self.fitting(wanted) if r.status in LOOKED_FOR[action]]
+        return [r for r in looked_for if action != "modify" or r.unfinished]

@@ -179,7 +179,7 @@ class Seeing:
                 (a.when, ("attempt", no, a.outcome, a.manager, a.error)) for no, a in sorted(record.attempts.items())
             ]
         expected += [
-            (m.when, ("move", op.id, op.action, m.source, m.target, m.tag, m.priority))
+            (m.when, ("move", op.id, op.action, *m.shown[1:], *op.replaced_by(m)))
             for op in self.model.operations.values()
             for m in op.moves
             if m.record == i
@@ -189,7 +189,7 @@ class Seeing:
         fields = {
             "created": (),
             "attempt": ("attempt_no", "outcome", "manager_name", "error_type"),
-            "move": ("operation_id", "action", "source", "target", "tag", "priority"),
+            "move": ("operation_id", "action", "source", "target", "tag", "priority", "new_tag", "new_priority"),
             "comment": ("comment",),
         }
         seen = self.api.get(f"records/{i}/history")

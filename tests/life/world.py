@@ -9,12 +9,12 @@ import psycopg
 
 from tests.acting import REQUESTS
 from tests.factories import PROGRAMS, Http, Manager, add, failure, make_molecule, make_result
-from tests.life.model import LOOKED_FOR, Operation
+from tests.life.model import Operation
 from tests.life.seeing import Seeing
 from tests.life.working import Task
 
 MANAGERS = 3
-OFFERS = 60
+OFFERS = 100
 UNKNOWN = 10**12
 """An id that no record has."""
 
@@ -116,7 +116,7 @@ class World(Seeing):
     def preview(self, action: str, wanted: dict[str, Any], **changes: Any) -> None:
         seen = self.api.post("operations/preview", {"action": action, "filter": wanted, **changes})
         all_that_fit = self.model.fitting(wanted)
-        fit = [r for r in all_that_fit if r.status in LOOKED_FOR[action]]
+        fit = self.model.applies_to(action, wanted)
         assert seen["count"] == len(fit)
         assert [e["id"] for e in seen["examples"]] == [r.id for r in fit[:5]]
         for field, records in (("by_status", fit), ("others", [r for r in all_that_fit if r not in fit])):
@@ -128,7 +128,7 @@ class World(Seeing):
 
     def apply(self, number: int, tolerance: float) -> None:
         action, wanted, changes, count, upto, token = self.looks[number % len(self.looks)]
-        fit = [r for r in self.model.fitting(wanted) if r.status in LOOKED_FOR[action] and r.id <= upto]
+        fit = [r for r in self.model.applies_to(action, wanted) if r.id <= upto]
         body = {"token": token, "reason": "seen", "tolerance": tolerance}
         if abs(len(fit) - count) > tolerance * count:
             refusal = self.api.refused("POST", "/api/v1/operations", body)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
-from starlette.requests import Request
+from tests.accounts import PASSWORD, SECURE, api_token, as_token, as_user, secure
 from tests.archive import prepared, running
 from tests.factories import Http, add, http, sql, until
 from tests.runners import do, running_jobs
 
-from qchive.server.access import Caller
 from qchive.server.settings import Settings
 from qchive.server.upkeep.jobs.functions import FUNCTIONS, PERIODIC, add_periodic
 
@@ -19,18 +19,10 @@ NOTING = Settings(log_access=True)
 WHOLE = {"include": ["**"]}
 
 
-async def by_header(request: Request) -> Caller:
-    return Caller("admin", request.headers.get("x-user"))
-
-
 @pytest.fixture
 def noting(databases: Any) -> Iterator[tuple[Any, Http]]:
-    """A server that notes requests, and takes everybody for whom they say they are."""
-    with (
-        prepared(databases) as conninfo,
-        running(conninfo, NOTING, identify=by_header) as server,
-        http(server.address) as api,
-    ):
+    """A server that notes requests."""
+    with prepared(databases) as conninfo, running(conninfo, NOTING) as server, http(server.address) as api:
         yield server, api
 
 
@@ -41,7 +33,7 @@ def noted(conninfo: str) -> int:
 
 def test_a_request_is_noted_with_all_that_is_known_of_it(noting: tuple[Any, Http]) -> None:
     server, api = noting
-    headers = {"X-User": "ann", "User-Agent": "tests/1", "X-Request-ID": "mine-1"}
+    headers = {"User-Agent": "tests/1", "X-Request-ID": "mine-1"}
     body = b'{"record_id": [1]}'
     answer = api.raw.post(
         "/api/v1/records/query?x=secret", content=body, headers={**headers, "Content-Type": "application/json"}
@@ -50,7 +42,7 @@ def test_a_request_is_noted_with_all_that_is_known_of_it(noting: tuple[Any, Http
     (entry,) = api.post("access_logs/query", WHOLE)
     assert entry.pop("timestamp").endswith("Z")
     assert 0 < entry.pop("request_duration") < 10
-    nothing = ("api_token_id", "country_code", "subdivision", "city", "ip_lat", "ip_long")
+    nothing = ("user", "api_token_id", "country_code", "subdivision", "city", "ip_lat", "ip_long")
     assert entry == {
         "id": 1,
         "method": "POST",
@@ -58,7 +50,6 @@ def test_a_request_is_noted_with_all_that_is_known_of_it(noting: tuple[Any, Http
         "full_uri": "/api/v1/records/query",
         "request_bytes": len(body),
         "response_bytes": len(answer.content),
-        "user": "ann",
         "ip_address": "127.0.0.1",
         "user_agent": "tests/1",
         "status": 200,
@@ -66,6 +57,30 @@ def test_a_request_is_noted_with_all_that_is_known_of_it(noting: tuple[Any, Http
         **dict.fromkeys(nothing),
     }
     assert answer.headers["x-request-id"] == "mine-1"
+
+
+def test_accesses_name_the_account_and_the_api_token(databases: Any) -> None:
+    settings = msgspec.structs.replace(SECURE, log_access=True)
+    with secure(databases, settings) as server, as_user(server.address, "monitor_user") as api:
+        token, info = api_token(api)
+        with as_token(server.address, token) as by_token:
+            by_token.get("information")
+        with as_token(server.address, token[:-1] + "?") as wrong:
+            assert wrong.refused("GET", "/api/v1/information").status == 401
+        until(lambda: noted(server.conninfo) == 4)
+        me = api.get("me")["id"]
+        found = api.post("access_logs/query", {"before": "2999-01-01T00:00:00Z"})
+        assert [(e["full_uri"], e["module"], e["user"], e["api_token_id"]) for e in reversed(found[-4:])] == [
+            ("/auth/v1/login", "auth", None, None),
+            ("/api/v1/me/tokens", "api", "monitor_user", None),
+            ("/api/v1/information", "api", "monitor_user", info["id"]),
+            ("/api/v1/information", "api", None, None),
+        ]
+        for name in (me, str(me), "monitor_user"):
+            assert [e["id"] for e in api.post("access_logs/query", {"user": [name], "cursor": 5})] == [3, 2]
+        text = str(sql(server.conninfo, "SELECT * FROM access_log"))
+        assert token not in text
+        assert PASSWORD not in text
 
 
 def test_failures_and_nonsense_are_noted_too_but_no_probes(noting: tuple[Any, Http]) -> None:

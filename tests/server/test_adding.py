@@ -181,7 +181,7 @@ def test_concurrent_adders_agree_on_one_record_each(archive: Any, api: Http) -> 
         thread.join()
     assert len(found) == 6
     assert all(ids == found[0] for ids in found)
-    assert sql(archive.conninfo, "SELECT count(*), count(DISTINCT identity) FROM record") == [(30, 30)]
+    assert sql(archive.conninfo, "SELECT count(*), count(DISTINCT identity) FROM record_identity") == [(30, 30)]
     assert sql(archive.conninfo, "SELECT count(*) FROM molecule") == [(30,)]
 
 

@@ -111,7 +111,7 @@ def test_a_child_made_while_its_parent_is_being_stopped_stops_too(
     (top,) = add(beside.api)
     service.execute("SELECT FROM record WHERE id = %s FOR UPDATE", (top,))
     asked = beside.asks(action, top)
-    copy = "INSERT INTO record (kind, spec_id, identity) SELECT kind, spec_id, identity FROM record WHERE id = %s"
+    copy = "INSERT INTO record (kind, spec_id) SELECT kind, spec_id FROM record WHERE id = %s"
     ((new,),) = service.execute(copy.encode() + b" RETURNING id", (top,)).fetchall()
     service.execute(LINK, (top, "new", new))
     service.commit()

@@ -11,12 +11,12 @@ from starlette.routing import Match, Route
 
 from qchive.api import endpoints
 from qchive.kinds import KINDS
-from qchive.server.bind import nobody, routes
+from qchive.server.bind import routes
 from qchive.server.dispatch import Addresses
 from qchive.server.handlers import handlers
 
 ROWS = endpoints(KINDS)
-ROUTES = routes(ROWS, handlers(ROWS), nobody)
+ROUTES = routes(ROWS, handlers(ROWS))
 FILLED = sorted(
     {re.sub(r"{\w+(:\w+)?}", text, route.path) for route in ROUTES for text in ("7", "007", "name", "a b", "٣", "")}
 )

@@ -17,8 +17,8 @@ from qchive.server.settings import Settings
 
 N = 2 * BATCH + 500
 _COPIES = """
-INSERT INTO record (kind, spec_id, identity, requirement_id)
-SELECT kind, spec_id, decode(md5(id || '-' || g), 'hex'), requirement_id
+INSERT INTO record (kind, spec_id, requirement_id)
+SELECT kind, spec_id, requirement_id
 FROM record, generate_series(2, %s) AS g WHERE id = %s
 """
 

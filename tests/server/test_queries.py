@@ -137,8 +137,8 @@ def test_no_page_is_longer_than_the_limit(archive: Any, api: Http) -> None:
     add(api, 300)
     sql(
         archive.conninfo,
-        "INSERT INTO record (kind, spec_id, identity, requirement_id)"
-        " SELECT r.kind, r.spec_id, r.identity, r.requirement_id FROM record r, generate_series(1, 4)",
+        "INSERT INTO record (kind, spec_id, requirement_id)"
+        " SELECT r.kind, r.spec_id, r.requirement_id FROM record r, generate_series(1, 4)",
     )
     assert len(api.post("records/query", {"limit": 10**6})) == 1000
     assert len(api.post("records/singlepoint/query", {})) == 1000

@@ -35,7 +35,7 @@ def test_all_that_happens_to_a_record_is_told_in_its_order(shared: Any, api: Htt
     (task,) = failing.claim()
     failing.give({task["id"]: failure("out_of_memory")})
     do(api, "comment", record_id, comment="hm")
-    do(api, "reset", record_id, compute_priority=2)
+    do(api, "reset", record_id, compute_priority=2, reason="more memory")
     (task,) = last.claim()
     assert [short(e) for e in history(api, record_id)][-1] == ("attempt", 3, "running")
     do(api, "cancel", record_id)
@@ -61,7 +61,8 @@ def test_all_that_happens_to_a_record_is_told_in_its_order(shared: Any, api: Htt
     assert [e["manager_name"] for e in attempts] == [silent.name, failing.name, last.name, last.name]
     assert all(e["started_on"] <= e["time"] for e in attempts)
     assert (attempts[1]["error_type"], "converge" in attempts[1]["error_message"]) == ("out_of_memory", True)
-    assert (events[4]["priority"], "tag" in events[4]) == (1, False), "what was replaced"
+    assert events[4]["reason"] == "more memory"
+    assert (events[4]["priority"], events[4]["new_priority"], "tag" in events[4]) == (1, 2, False), "what was replaced"
     assert events[7]["reason"] == "too early"
     operations = [e["operation_id"] for e in events if e["event"] == "move"]
     assert operations == sorted(operations)

@@ -109,6 +109,20 @@ def test_what_something_else_moved_since_is_left_alone_and_named(api: Http) -> N
     assert untouched not in left(api, undone)
 
 
+@pytest.mark.parametrize("since", [["cancel", "uncancel"], ["modify"], ["delete", "undelete"]])
+def test_what_has_come_back_to_the_same_status_since_is_left_alone(api: Http, since: list[str]) -> None:
+    (record_id,) = add(api)
+    do(api, "cancel", record_id)
+    do(api, "uncancel", record_id)
+    operation = last_operation(api, record_id)
+    for action in since:
+        do(api, action, record_id, **({"compute_priority": 2} if action == "modify" else {}))
+    undone = undo(api, operation)
+    assert counts(undone) == (0, 0, 1)
+    assert left(api, undone) == {record_id: f"Operation {operation + len(since)} moved it later"}
+    assert api.statuses([record_id]) == ["waiting"]
+
+
 @pytest.mark.parametrize("event", ["claimed", "finished", "failed"])
 def test_what_a_manager_has_taken_since_is_left_alone(api: Http, event: str) -> None:
     tag = new_tag()

@@ -21,8 +21,8 @@ def conn(databases: Any) -> Iterator[psycopg.Connection[Any]]:
     several months; settings as the server's connections have them."""
     fill = f"""
         INSERT INTO specification (hash, kind, body, program) VALUES ('a', 'singlepoint', '{{}}', 'p');
-        INSERT INTO record (kind, spec_id, identity, status, stack, operation_id)
-            SELECT 'singlepoint', 1, sha256(n::text::bytea),
+        INSERT INTO record (kind, spec_id, status, stack, operation_id)
+            SELECT 'singlepoint', 1,
                 (CASE WHEN n <= {RECORDS // 2} THEN 'cancelled' ELSE 'waiting' END)::record_status,
                 CASE WHEN n <= {RECORDS // 2} THEN '{{waiting}}' ELSE '{{}}' END::record_status[],
                 CASE WHEN n <= {RECORDS // 2} THEN {BIG} ELSE 2 + n % 1000 END

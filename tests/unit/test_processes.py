@@ -127,7 +127,7 @@ def test_a_killed_child_is_reported_and_started_again(tmp_path: Path, ends: list
     supervisor.watch()
     first, neighbour = one.pid, two.pid
     assert first is not None
-    said(one, "up")
+    said(one, "up\n")  # the whole line: the next child's begins where this one's ends
     os.kill(first, signal.SIGKILL)
     assert exits.get(timeout=10) == ("one", -signal.SIGKILL)
     said(one, "up\nup")

@@ -43,11 +43,23 @@ class Information(msgspec.Struct, kw_only=True):
     motd: str = ""
 
 
-class Ping(msgspec.Struct, kw_only=True):
+class Asker(msgspec.Struct, kw_only=True):
+    """Who is logged in."""
+
+    user_id: int
+    username: str
+    role: str
+    groups: list[str]
+
+
+class Ping(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Whether the server answers, and to whom."""
 
     success: bool
     authorized: bool
+    """Whether more than this can be read."""
+    user_info: Asker | None = None
+    """Left out if nobody is logged in."""
 
 
 PING = Endpoint(

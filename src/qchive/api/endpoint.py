@@ -38,6 +38,10 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Of an endpoint that lists children: which."""
     upload: bool = False
     """Whether the body is multipart, with files beside the structured part."""
+    form: bool = False
+    """Whether the body may also come as a browser's form."""
+    in_person: bool = False
+    """Whether API tokens are refused, whatever they may do otherwise: it could give somebody lasting access."""
     example: Any = None
     """A body to try, as the description of the API shows it; a test sends it."""
 

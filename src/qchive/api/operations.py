@@ -129,7 +129,7 @@ class OperationQuery(Body, kw_only=True):
     """Operations, newest first; AND between filters, OR inside a list."""
 
     action: list[Text] | None = None
-    username: list[Text] | None = None
+    username: list[int | Text] | None = None
     record_id: list[Id] | None = None
     """That did something to one of these records."""
     before: datetime | None = None

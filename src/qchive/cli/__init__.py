@@ -6,7 +6,20 @@ import sys
 
 import typer
 
-from qchive.cli import demo, doctor, errors, exits, molecules, operations, records, serving, status, submit
+from qchive.cli import (
+    demo,
+    doctor,
+    errors,
+    exits,
+    molecules,
+    operations,
+    records,
+    serving,
+    status,
+    submit,
+    tokens,
+    users,
+)
 
 app = typer.Typer(
     name="qchive",
@@ -16,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (serving, demo, doctor, submit, records, errors, operations, molecules, status):
+for group in (serving, demo, doctor, submit, records, errors, operations, molecules, status, users, tokens):
     group.add_to(app)
 
 

@@ -18,7 +18,7 @@ import msgspec
 GIB = 2**30
 
 PACKAGES = {
-    "server": ("psycopg", "psycopg_pool", "starlette", "uvicorn", "httptools", "python_multipart"),
+    "server": ("psycopg", "psycopg_pool", "starlette", "uvicorn", "httptools", "python_multipart", "argon2", "jwt"),
     "worker": ("qcengine", "psutil"),
 }
 """Modules that `qchive up` cannot do without, by the extra that installs them."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import os
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +16,8 @@ Address = Annotated[str, typer.Option("--address", "-a", envvar="QCHIVE_ADDRESS"
 
 
 def connect(address: str) -> PortalClient:
-    """A client of the archive at this address; its message of the day goes to stderr.
+    """A client of the archive at this address, logged in as the environment says if that speaks of this very address
+    (`QCHIVE_USERNAME` and `QCHIVE_PASSWORD`, or `QCHIVE_API_TOKEN`); its message of the day goes to stderr.
 
     Raises:
         ServerUnreachable: nobody answers there; the message says how to start an archive.
@@ -26,7 +28,7 @@ def connect(address: str) -> PortalClient:
 
     try:
         # Whoever types a command wants to know at once; retries are for what comes after the first answer.
-        client = PortalClient(address, show_motd=False, retry_max=0)
+        client = PortalClient(address, show_motd=False, retry_max=0, **_credentials(address))
     except ServerUnreachable as error:
         raise ServerUnreachable(
             f"no archive answers at {address}; start one with `qchive up`, or say where it is with --address or "
@@ -39,3 +41,11 @@ def connect(address: str) -> PortalClient:
     if motd := client.server_info.get("motd"):
         typer.echo(motd, err=True)
     return client
+
+
+def _credentials(address: str) -> dict[str, Any]:
+    from qchive.client.config import from_env
+
+    if os.environ.get("QCHIVE_ADDRESS") != address:
+        return {}  # no password goes to another server than it is for
+    return {name: value for name, value in from_env().items() if name in ("username", "password", "api_token")}

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 Database = Annotated[
     str, typer.Option("--database-url", envvar="QCHIVE_DATABASE_URL", help="Where PostgreSQL is: postgresql://…")
 ]
-SettingsText = Annotated[str, typer.Option("--settings", help="Server settings as JSON.", hidden=True)]
+SettingsText = Annotated[
+    str, typer.Option("--settings", envvar="QCHIVE_SETTINGS", help="Server settings as JSON.", hidden=True)
+]
 Cores = Annotated[int, typer.Option(min=1, help="Threads of one computation.")]
 Memory = Annotated[float | None, typer.Option(min=0.5, help="GiB that one computation may use.")]
 Tags = Annotated[
@@ -42,10 +44,12 @@ def up(
     database_url: Annotated[
         str | None, typer.Option("--database-url", help="A PostgreSQL of yours instead of the embedded one.")
     ] = None,
+    security: Annotated[bool, typer.Option("--security", help="Have people log in, also on this machine.")] = False,
 ) -> None:
     """Start a whole archive on this machine: database, server, upkeep and a worker. Ctrl-C ends it."""
     from qchive.db.folder import default_data
     from qchive.local import Local
+    from qchive.server.settings import Settings
 
     stop = {signal.SIGINT, signal.SIGTERM}
     # From here to the end a signal ends the archive in order, not in the middle of something.
@@ -58,8 +62,11 @@ def up(
         memory_per_worker=memory,
         tags=tag or ["*"],
         database_url=database_url,
+        settings=Settings(enable_security=security),
     )
     try:
+        if archive.admin_password is not None:
+            tell_administrator(archive.admin_password)
         _announce(archive.address, archive.data)
         _run_until_signal(archive, stop)
     finally:
@@ -95,23 +102,41 @@ def _run_until_signal(archive: object, stop: set[signal.Signals]) -> None:
 def server(
     database_url: Database,
     host: Annotated[
-        str, typer.Option(help="Where to listen; only this machine until there are accounts.")
+        str, typer.Option(help="Where to listen; other addresses than this machine's only with --security.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="TCP port to listen on; 0: any free one.")] = 7777,
+    security: Annotated[
+        bool | None,
+        typer.Option("--security/--no-security", help="Whether people log in; default: what the settings say, or yes."),
+    ] = None,
     settings: SettingsText = "{}",
     fd: Annotated[int | None, typer.Option(help="A socket that listens already.", hidden=True)] = None,
 ) -> None:
-    """Run one server process for an archive's database."""
+    """Run one server process for an archive's database. Its first start makes the account `admin`, and says the
+    password on stderr, this once."""
     from qchive.db.migrate import migrate
+    from qchive.server.first import first_administrator
     from qchive.server.run import serve
 
     chosen = _settings(settings)
     set_up(chosen.log_format, chosen.loglevel)
     if fd is None:
         chosen.host, chosen.port = host, port
+    if security is not None or chosen.enable_security is None:
+        chosen.enable_security = security is not False
     chosen.check()
     migrate(database_url)
+    if chosen.secure and (password := first_administrator(database_url)):
+        tell_administrator(password)
     serve(database_url, chosen, socket.socket(fileno=fd) if fd is not None else None)
+
+
+def tell_administrator(password: str) -> None:
+    """Say the password of the account that was just made."""
+    from qchive.server.first import NAME
+
+    text = f"The administrator's account is {NAME!r}, its password {password} . It is not shown again: change it soon."
+    typer.secho(text, fg="yellow", err=True)
 
 
 def upkeep(database_url: Database, settings: SettingsText = "{}") -> None:
@@ -128,6 +153,10 @@ def upkeep(database_url: Database, settings: SettingsText = "{}") -> None:
 def worker(
     address: Annotated[str, typer.Argument(help="The server's address.")] = "http://127.0.0.1:7777",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that compute; default: one per core.")] = None,
+    api_token: Annotated[
+        str | None,
+        typer.Option(envvar="QCHIVE_WORKER_TOKEN", help="Opens a server where one logs in."),
+    ] = None,
     cores: Cores = 1,
     memory: Memory = None,
     wall_time: Annotated[float | None, typer.Option(min=1, help="Seconds that one computation may take.")] = None,
@@ -148,6 +177,7 @@ def worker(
 
     given = {
         "address": address,
+        "api_token": api_token,
         "workers": workers,
         "cores_per_worker": cores,
         "memory_per_worker": memory,

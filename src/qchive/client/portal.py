@@ -6,6 +6,7 @@ import os
 from typing import Self
 
 from qchive.client import config
+from qchive.client.accounts import AccountCalls
 from qchive.client.actions import ActionCalls
 from qchive.client.failures import FailureCalls
 from qchive.client.jobs import JobCalls
@@ -27,6 +28,7 @@ class PortalClient(
     ManagerCalls,
     JobCalls,
     LogCalls,
+    AccountCalls,
 ):
     """An archive: add computations, look at their records and manage them.
 

@@ -11,10 +11,17 @@ from typing import Any, TypeVar
 import msgspec
 
 from qchive import errors, wire
-from qchive.api import about, login
+from qchive.api import about, accounts
 from qchive.client.connection import Connection
 
 T = TypeVar("T")
+
+
+class _Me(msgspec.Struct):
+    """What a client needs to know of its own account."""
+
+    id: int
+    username: str
 
 
 class _OfConnection:
@@ -91,7 +98,7 @@ class Session:
 
         self.connection.log_in(TokenLogin(token))
         try:
-            me = self.connection.ask(login.ME)
+            me = self.connection.ask(accounts.ME, answer=_Me)
         except errors.QCHiveError as e:
             if isinstance(e, errors.ServerUnreachable):
                 raise

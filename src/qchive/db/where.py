@@ -17,6 +17,11 @@ from qchive.kinds import Kind
 from qchive.status import UNFINISHED, Action
 from qchive.wire import utc
 
+# Accounts by name or by id, which are never confused: no name is all digits.
+_BY = (
+    "ANY(ARRAY(SELECT coalesce(a.username, t.name) FROM unnest(%({0})b::text[]) AS t (name)"
+    " LEFT JOIN account a ON a.id = CASE WHEN t.name ~ '^[0-9]{{1,18}}$' THEN t.name::bigint END))"
+)
 _RECORD = {
     "record_id": "r.id = ANY(%({0})b::bigint[])",
     "record_type": "r.kind = ANY(%({0})b::text[])",
@@ -33,8 +38,8 @@ _RECORD = {
     "created_after": "r.created_on >= %({0})b",
     "modified_before": "r.modified_on <= %({0})b",
     "modified_after": "r.modified_on >= %({0})b",
-    "owner_user": "r.owner = ANY(%({0})b::text[])",
-    "creator_user": "r.owner = ANY(%({0})b::text[])",
+    "owner_user": f"r.owner = {_BY}",
+    "creator_user": f"r.owner = {_BY}",
 }
 _SPECIFICATION = {
     "program": "qc_program = ANY(%({0})b::text[])",
@@ -66,7 +71,7 @@ _MANAGER = {
 }
 _OPERATION = {
     "action": "action = ANY(%({0})b::text[])",
-    "username": "username = ANY(%({0})b::text[])",
+    "username": f"username = {_BY}",
     "record_id": "id IN (SELECT operation_id FROM move WHERE move.record_id = ANY(%({0})b::bigint[])"
     " UNION ALL SELECT operation_id FROM comment WHERE comment.record_id = ANY(%({0})b::bigint[]))",
     "before": "time <= %({0})b",
@@ -75,7 +80,7 @@ _OPERATION = {
 _JOB = {
     "job_id": "id = ANY(%({0})b::bigint[])",
     "name": "name = ANY(%({0})b::text[])",
-    "user": "username = ANY(%({0})b::text[])",
+    "user": f"username = {_BY}",
     "runner_hostname": "runner_hostname = ANY(%({0})b::text[])",
     "status": "status = ANY(%({0})b::text[]::job_status[])",
     "last_updated_before": "last_updated < %({0})b",
@@ -88,13 +93,13 @@ _JOB = {
 _ACCESS = {
     "module": "module = ANY(%({0})b::text[])",
     "method": "method = ANY(%({0})b::text[])",
-    "user": "username = ANY(%({0})b::text[])",
+    "user": f"username = {_BY}",
     "before": "timestamp <= %({0})b",
     "after": "timestamp >= %({0})b",
 }
 _SERVER_ERROR = {
     "error_id": "id = ANY(%({0})b::bigint[])",
-    "user": "username = ANY(%({0})b::text[])",
+    "user": f"username = {_BY}",
     "before": "error_date <= %({0})b",
     "after": "error_date >= %({0})b",
 }
@@ -110,6 +115,7 @@ _SPREAD = "percentile_cont(ARRAY[0, 0.25, 0.5, 0.75, 0.95, 1]) WITHIN GROUP (ORD
 _FAILED = "a.record_id = r.id AND a.attempt_no = r.attempt_no AND a.outcome = 'error'"
 """Of a record's attempts, the last one, if it failed."""
 _NOT_FILTERS = {"limit", "cursor", "include", "exclude", "group_by"}
+_PEOPLE = {"owner_user", "creator_user", "username", "user"}
 
 Composed = tuple[str, dict[str, Any]]
 
@@ -223,7 +229,7 @@ def _by_specification(clauses: list[str]) -> str:
 
 
 def _plain(name: str, value: Any) -> Any:
-    if name in ("owner_user", "creator_user"):
+    if name in _PEOPLE:
         return [str(v) for v in value]
     return [tag.lower() for tag in value] if name == "compute_tag" else _value(value)
 
@@ -259,7 +265,7 @@ def operations(query: Any, limit: int) -> Composed:
     params: dict[str, Any] = {"limit": limit}
     for name, value in _given(query):
         clauses.append(_OPERATION[name].format(name))
-        params[name] = _value(value)
+        params[name] = _plain(name, value)
     return _select("SELECT id FROM operation", "id", clauses, params, query.cursor)
 
 
@@ -269,7 +275,7 @@ def jobs(query: Any, limit: int) -> Composed:
     params: dict[str, Any] = {"limit": limit}
     for name, value in _given(query):
         clauses.append(_JOB[name].format(name))
-        params[name] = [str(v) for v in value] if name == "user" else _value(value)
+        params[name] = _plain(name, value)
     return _select("SELECT id FROM job", "id", clauses, params, query.cursor)
 
 

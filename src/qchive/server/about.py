@@ -8,7 +8,7 @@ import msgspec
 
 from qchive._version import __version__
 from qchive.api import endpoints
-from qchive.api.about import Information, Ping
+from qchive.api.about import Asker, Information, Ping
 from qchive.db import statements
 from qchive.db.pool import Connection
 from qchive.server.context import Context
@@ -20,7 +20,13 @@ PROTOCOL = "0.71"
 
 async def ping(ctx: Context) -> Ping:
     """Whether the server answers."""
-    return Ping(success=True, authorized=True)
+    caller, settings = ctx.caller, ctx.settings
+    authorized = not settings.secure or caller.user_id is not None or settings.allow_unauthenticated_read
+    account = None if caller.user_id is None else await ctx.gate.account(user_id=caller.user_id)
+    if account is None:
+        return Ping(success=True, authorized=authorized)
+    asker = Asker(user_id=account.id, username=account.username, role=account.role, groups=account.groups)
+    return Ping(success=True, authorized=authorized, user_info=asker)
 
 
 async def information(ctx: Context) -> Information:

@@ -29,6 +29,7 @@ class Access(NamedTuple):
     response_bytes: int
     status: int
     username: str | None
+    api_token_id: int | None
     ip_address: str | None
     user_agent: str
     request_id: str
@@ -39,6 +40,7 @@ def access(seen: Seen, seconds: float) -> Access:
     path = seen.scope["path"].replace("\0", "")
     first = path.split("/", 2)[1]
     length = seen.header(b"content-length")
+    caller = seen.caller
     return Access(
         timestamp=datetime.now(UTC) - timedelta(seconds=seconds),
         method=seen.scope["method"],
@@ -48,7 +50,8 @@ def access(seen: Seen, seconds: float) -> Access:
         request_bytes=int(length) if length.isdigit() and len(length) < 18 else seen.received,
         response_bytes=seen.sent,
         status=seen.status,
-        username=seen.caller.username if seen.caller else None,
+        username=caller.username if caller else None,
+        api_token_id=caller.token_id if caller else None,
         ip_address=seen.address,
         user_agent=seen.header(b"user-agent")[:500],
         request_id=seen.request_id.decode(),

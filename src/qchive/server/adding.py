@@ -16,6 +16,7 @@ from qchive.db.specifications import Prepared
 from qchive.errors import InvalidSpecification
 from qchive.kinds.kind import Kind, Part
 from qchive.molecule import Stored
+from qchive.server import access
 from qchive.server.context import Context
 from qchive.server.molecules import read_molecules
 
@@ -28,6 +29,7 @@ async def add(ctx: Context, body: Any) -> tuple[InsertMetadata, list[int]]:
     """Add records; a computation that is there already keeps its record."""
     kind, elements = ctx.the_kind, getattr(body, ctx.the_kind.inputs.field)
     ctx.at_most(len(elements), "add_records", f"add {{n}} {kind.name} records")
+    access.check_tag(ctx.caller, body.queue_tag or "*")
     if not elements:
         return InsertMetadata(), []
     parts = [tuple(kind.inputs.parts(element)) for element in elements]

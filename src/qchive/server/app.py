@@ -19,8 +19,9 @@ from qchive.db.pool import Database
 from qchive.errors import NoSuchPath, UnknownKind
 from qchive.kinds import KINDS, Kind
 from qchive.server import health, page, presence
-from qchive.server.bind import Identify, nobody, on_error, refusal, routes
+from qchive.server.bind import on_error, refusal, routes
 from qchive.server.dispatch import Addresses
+from qchive.server.gate import Gate
 from qchive.server.handlers import handlers
 from qchive.server.marks import Marks
 from qchive.server.seen import Seen
@@ -33,9 +34,7 @@ LONGEST = 2000
 """Characters of an address."""
 
 
-def create_app(
-    conninfo: str, settings: Settings, *, kinds: Mapping[str, Kind] = KINDS, identify: Identify = nobody
-) -> ASGIApp:
+def create_app(conninfo: str, settings: Settings, *, kinds: Mapping[str, Kind] = KINDS) -> ASGIApp:
     """A server for the database behind `conninfo`, which has the present schema."""
 
     @asynccontextmanager
@@ -45,6 +44,7 @@ def create_app(
         app.state.db = db
         app.state.watch = door.watch = Watch(db, settings)
         app.state.watch.begin()
+        app.state.gate = Gate(db, settings)
         seen = asyncio.create_task(presence.keep(db))
         try:
             yield
@@ -56,7 +56,7 @@ def create_app(
             await db.close()
 
     rows = endpoints(kinds)
-    answering = routes(rows, handlers(rows), identify)
+    answering = routes(rows, handlers(rows))
     app = Starlette(
         routes=[*page.ROUTES, *health.ROUTES, *answering, *_unknown_kinds()],
         lifespan=lifespan,

@@ -12,19 +12,17 @@ from starlette.routing import Route
 
 from qchive import wire
 from qchive.api.endpoint import Endpoint
-from qchive.errors import NoSuchPath, QCHiveError, WrongMethod
+from qchive.errors import NoSuchPath, QCHiveError, TooManyLogins, WrongMethod
 from qchive.server import access
 from qchive.server.body import accepted, read_body, read_path, read_query, read_upload
 from qchive.server.context import Context
 from qchive.server.faults import fault
+from qchive.server.visit import Visit
 
 Handler = Callable[..., Awaitable[Any]]
-Identify = Callable[[Request], Awaitable[access.Caller]]
 
-
-async def nobody(request: Request) -> access.Caller:
-    """Without accounts everybody is the administrator."""
-    return access.Caller()
+LOGIN_BODY = 1 << 16
+"""Bytes that are read of whoever is about to log in, at most."""
 
 
 def reply(value: Any, content_type: str = wire.JSON, status: int = 200) -> Response:
@@ -34,23 +32,26 @@ def reply(value: Any, content_type: str = wire.JSON, status: int = 200) -> Respo
 
 def refusal(error: QCHiveError) -> Response:
     """An error answer, always JSON."""
-    return reply(error.reply(), status=error.http)
+    answer = reply(error.reply(), status=error.http)
+    if isinstance(error, TooManyLogins):
+        answer.headers["Retry-After"] = str(error.fields["retry_after"])
+    return answer
 
 
-def routes(rows: tuple[Endpoint, ...], handlers: Mapping[str, Handler], identify: Identify) -> list[Route]:
+def routes(rows: tuple[Endpoint, ...], handlers: Mapping[str, Handler]) -> list[Route]:
     """One route per address, with all its methods."""
     by_path: dict[str, dict[str, Endpoint]] = {}
     for row in rows:
         by_path.setdefault(row.path, {})[row.method] = row
-    return [_route(path, by_method, handlers, identify) for path, by_method in by_path.items()]
+    return [_route(path, by_method, handlers) for path, by_method in by_path.items()]
 
 
-def _route(path: str, by_method: Mapping[str, Endpoint], handlers: Mapping[str, Handler], identify: Identify) -> Route:
+def _route(path: str, by_method: Mapping[str, Endpoint], handlers: Mapping[str, Handler]) -> Route:
     async def serve(request: Request) -> Response:
         endpoint = by_method[request.method if request.method != "HEAD" else "GET"]
         request.scope["qchive.seen"].endpoint = endpoint
         try:
-            return await _answer(request, endpoint, handlers[endpoint.name], identify)
+            return await _answer(request, endpoint, handlers[endpoint.name])
         except ClientDisconnect:
             # Nobody is left to read an answer; what was half sent has changed nothing.
             return Response(status_code=499)
@@ -63,20 +64,25 @@ def _route(path: str, by_method: Mapping[str, Endpoint], handlers: Mapping[str, 
     return Route(path, serve, methods=list(by_method))
 
 
-async def _answer(request: Request, endpoint: Endpoint, handler: Handler, identify: Identify) -> Response:
+async def _answer(request: Request, endpoint: Endpoint, handler: Handler) -> Response:
     content_type = accepted(request.headers.get("accept"))
-    caller = request.scope["qchive.seen"].caller = await identify(request)
-    access.check(caller, endpoint.may)
     app = request.app.state
-    ctx = Context(app.db, app.settings, app.kinds, caller, endpoint, app.marks, app.watch.tally)
+    visit, most = Visit(request), app.settings.max_body
+    if endpoint.path.startswith("/auth/"):
+        caller, most = access.ANYBODY, LOGIN_BODY
+    else:
+        caller = request.scope["qchive.seen"].caller = await app.gate.identify(visit)
+        access.admit(caller, endpoint, app.settings)
+    ctx = Context(app.db, app.settings, app.kinds, caller, endpoint, app.marks, app.watch.tally, app.gate, visit)
     given: list[Any] = []
     if endpoint.upload:
-        given += await read_upload(request, endpoint, app.settings.max_body)
+        given += await read_upload(request, endpoint, most)
     elif endpoint.body is not None:
-        given.append(await read_body(request, endpoint, app.settings.max_body))
+        given.append(await read_body(request, endpoint, most))
     if endpoint.query is not None:
         given.append(read_query(request, endpoint.query))
-    return reply(await handler(ctx, *given, **read_path(request)), content_type)
+    answer = reply(await handler(ctx, *given, **read_path(request)), content_type)
+    return visit.mark(answer, app.settings)
 
 
 def _hang_up(request: Request) -> None:

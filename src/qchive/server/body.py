@@ -5,6 +5,7 @@ from __future__ import annotations
 from email.message import Message
 from functools import lru_cache
 from typing import Any, get_args
+from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.datastructures import UploadFile
@@ -13,6 +14,8 @@ from starlette.requests import Request
 from qchive import wire
 from qchive.api.endpoint import Endpoint
 from qchive.errors import InvalidBody, NotFound, TooLarge
+
+FORM = "application/x-www-form-urlencoded"
 
 Files = list[tuple[str, bytes]]
 
@@ -48,6 +51,8 @@ async def read_body(request: Request, endpoint: Endpoint, limit: int) -> Any:
     request.scope["qchive.seen"].read(raw)
     if not raw:
         raise InvalidBody("Expected body, but it is empty")
+    if endpoint.form and kind == FORM:
+        return wire.convert(dict(parse_qsl(raw.decode(errors="replace"), keep_blank_values=True)), endpoint.body)
     return wire.decode(raw, endpoint.body, kind)
 
 

@@ -20,13 +20,13 @@ async def claim(ctx: Context, body: Claim) -> list[RecordTask]:
     limit = min(body.limit, ctx.settings.limits["manager_tasks_claim"])
 
     async def work(conn: Connection) -> list[RecordTask]:
-        contact = statements.later(conn, "managers/contact", name=name)
+        contact = statements.later(conn, "managers/contact", name=name, whose=ctx.caller.owner)
         required = await statements.tuples(conn, "requirements/offered", programs=list(body.offered_programs))
         known = contact.tuples()
         if not known:
             raise ManagerRefused(f"Manager does not exist! {name} must activate first.")
         worker_id, tags, programs = known[0]
-        offer = _offer(name, body, tags, programs)
+        offer = _offer(ctx, body, tags, programs)
         if limit <= 0:
             return []
         requirements = tuple(i for i, needed, versions in required if _met(needed, versions, offer.programs))
@@ -45,18 +45,23 @@ async def claim(ctx: Context, body: Claim) -> list[RecordTask]:
     return tasks
 
 
-def _offer(name: str, body: Claim, tags: list[str], programs: dict[str, Any]) -> matching.Offer:
+def _offer(ctx: Context, body: Claim, tags: list[str], programs: dict[str, Any]) -> matching.Offer:
     """What the manager offers now, as far as it announced it.
 
     Raises:
         ManagerRefused: nothing of it was announced.
     """
+    name, scope, strict = body.name_data.fullname, ctx.caller.scope, ctx.settings.strict_compute_tags
     now = {p: versions for p, versions in body.offered_programs.items() if p in programs}
     wanted = [tag for tag in body.offered_tags if tag in tags]
     if not now:
         raise ManagerRefused(f"Manager {name} did not send any valid programs to claim")
     if not wanted:
         raise ManagerRefused(f"Manager {name} did not send any valid queue tags to claim")
+    if scope is not None:
+        wanted = scope.of_offered(wanted, strict=strict)
+    if not wanted:
+        raise ManagerRefused(f"The API token of manager {name} allows none of the compute tags it offers: {scope}")
     return matching.Offer(now, wanted)
 
 

@@ -11,9 +11,11 @@ from qchive.db.pool import Database
 from qchive.errors import LimitExceeded
 from qchive.kinds import Kind
 from qchive.server.access import Caller
+from qchive.server.gate import Gate
 from qchive.server.marks import Marks
 from qchive.server.settings import Settings
 from qchive.server.tally import Tally
+from qchive.server.visit import Visit
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -26,6 +28,8 @@ class Context(msgspec.Struct, frozen=True):
     endpoint: Endpoint
     marks: Marks
     tally: Tally
+    gate: Gate
+    visit: Visit
 
     @property
     def kind(self) -> Kind | None:

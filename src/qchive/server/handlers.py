@@ -11,15 +11,20 @@ from qchive.server import (
     claiming,
     error_log,
     failures,
+    groups,
     jobs,
+    login,
     managers,
     molecules,
     operations,
     outputs,
     records,
     returning,
+    sessions,
     statistics,
     timeline,
+    tokens,
+    users,
 )
 from qchive.server.bind import Handler
 
@@ -34,6 +39,11 @@ ROOMS = {
     "access_log": (access_log,),
     "error_log": (error_log,),
     "statistics": (statistics,),
+    "login": (login,),
+    "users": (users,),
+    "groups": (groups,),
+    "tokens": (tokens,),
+    "sessions": (sessions,),
 }
 
 

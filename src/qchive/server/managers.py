@@ -48,7 +48,7 @@ async def activate(ctx: Context, body: Activation) -> int:
             hostname=body.name_data.hostname,
             username=ctx.caller.username or body.username,
         )
-        return new or await statements.column(conn, "managers/same", **said)
+        return new or await statements.column(conn, "managers/same", **said, whose=ctx.caller.owner)
 
     found = await ctx.db.run(work)
     if not found:
@@ -65,6 +65,7 @@ async def update(ctx: Context, body: ManagerUpdate, name: str) -> Heartbeat | No
             conn,
             "managers/heartbeat",
             name=name,
+            whose=ctx.caller.owner,
             active=active,
             active_tasks=body.active_tasks,
             active_cores=body.active_cores,

@@ -9,6 +9,7 @@ import msgspec
 
 from qchive._version import __version__
 from qchive.api.endpoint import Endpoint
+from qchive.server.visit import COOKIE
 from qchive.wire import JSON, MSGPACK, Bytes, Json
 
 _REF = "#/components/schemas/{name}"
@@ -16,6 +17,12 @@ _ERROR = {
     "type": "object",
     "required": ["msg"],
     "properties": {"msg": {"type": "string"}, "code": {"type": "string"}},
+}
+
+
+_LOGINS = {
+    "token": {"type": "http", "scheme": "bearer", "description": "An API token, or the access token of a login."},
+    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "Of a browser that has logged in."},
 }
 
 
@@ -44,7 +51,7 @@ def document(rows: tuple[Endpoint, ...], title: str) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": title, "version": __version__, "description": "The QCArchive REST protocol, version 1."},
         "paths": paths,
-        "components": {"schemas": {**components, "Error": _ERROR}},
+        "components": {"schemas": {**components, "Error": _ERROR}, "securitySchemes": _LOGINS},
     }
 
 
@@ -71,6 +78,7 @@ def _operation(row: Endpoint, schemas: dict[int, dict[str, Any]]) -> dict[str, A
     }
     if row.may:
         operation["description"] = f"Needs the permission `{row.may}`."
+        operation["security"] = [{}, *({name: []} for name in _LOGINS)]
     if row.body is not None:
         operation["requestBody"] = {"required": True, "content": _request(row, _schema(row.body, schemas))}
     return operation

@@ -158,7 +158,7 @@ def _unforeseen(error: Exception, task_id: int, kind: str | None = None) -> Retu
 
 async def _take(ctx: Context, name: str, packed: Mapping[int, bytes], given: Sequence[Returned]) -> TaskReturnMetadata:
     async def work(conn: Connection) -> TaskReturnMetadata:
-        contact = statements.later(conn, "managers/contact", name=name)
+        contact = statements.later(conn, "managers/contact", name=name, whose=ctx.caller.owner)
         lock = statements.later(conn, "records/lock", ids=[one.record_id for one in given])
         ended = await _ended(conn, given)
         known = contact.tuples()

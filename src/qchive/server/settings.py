@@ -9,7 +9,7 @@ import msgspec
 
 from qchive.api.about import LIMITS
 from qchive.diagnosis import ErrorClass
-from qchive.errors import LimitTooSmall, NoNetwork, NotLoopback
+from qchive.errors import LimitTooSmall, NoNetwork, NotLoopback, WeakSecret
 from qchive.logged import LogFormat, LogLevel
 
 SMALLEST = dict.fromkeys(LIMITS, 4) | {
@@ -24,6 +24,10 @@ SMALLEST = dict.fromkeys(LIMITS, 4) | {
 
 
 Times = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+SHORTEST_KEY = 32
+"""Bytes of a key that signs tokens: as many as the signature has."""
 
 BY_CLASS: dict[ErrorClass, int] = {ErrorClass.input: 0, ErrorClass.convergence: 0, ErrorClass.server: 0}
 """What would fail again unchanged does not run again by itself."""
@@ -55,7 +59,7 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     name: str = "QCHive"
     """What the archive calls itself to clients."""
     host: str = "127.0.0.1"
-    """Address to listen on: one of this machine only, until there are accounts."""
+    """Address to listen on: one of this machine only, unless people log in."""
     port: int = 7777
     """TCP port to listen on."""
     motd: str = ""
@@ -96,6 +100,33 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Largest request body, in bytes."""
     max_result: int = 512 << 20
     """Largest unpacked result, in bytes."""
+    enable_security: bool | None = None
+    """Whether people log in. Unless given: yes for `qchive server`, no for an archive on one machine."""
+    allow_unauthenticated_read: bool = False
+    """Whether those who have not logged in may read records, molecules and what runs."""
+    jwt_secret_key: str | None = None
+    """Signs the tokens of those who log in, at least 32 bytes. Unless given, one is made at the first login and kept in
+    the database, where all server processes find it."""
+    jwt_access_token_expires: Positive = 900
+    """Seconds that such a token holds; clients renew it by themselves."""
+    jwt_refresh_token_expires: Positive = 86400
+    """Seconds that clients can renew it without the password."""
+    user_session_max_age: Positive = 86400
+    """Seconds that a browser stays logged in without a request."""
+    user_session_cookie_secure: bool = True
+    """Whether browsers send their cookie over https only (and to this very machine)."""
+    login_rate_limit_enabled: bool = True
+    """Whether wrong passwords are counted, and further ones refused for a while."""
+    login_rate_limit_max_attempts: Positive = 10
+    """Wrong passwords for one name from one address within the window."""
+    login_rate_limit_ip_max_attempts: Positive = 50
+    """Wrong passwords from one address within the window, whatever the names."""
+    login_rate_limit_window: Positive = 60
+    """Seconds."""
+    api_token_default_lifetime: Positive | None = None
+    """Seconds that an API token holds if nothing is said when it is made; None: for ever."""
+    api_token_max_lifetime: Positive | None = None
+    """Seconds that an API token may hold at most; None: for ever."""
     database_pool: int = 8
     """Connections to PostgreSQL per server process."""
     database_patience: float = 30.0
@@ -107,6 +138,11 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         return LIMITS | self.api_limits
 
     @property
+    def secure(self) -> bool:
+        """Whether people log in; what is not decided counts as no, and then only this machine is listened to."""
+        return self.enable_security is True
+
+    @property
     def silence(self) -> float:
         """Seconds without a sign of life after which a compute manager is gone."""
         return self.heartbeat_frequency * self.heartbeat_max_missed * (1 + self.heartbeat_jitter)
@@ -115,7 +151,8 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         """Refuse what would be unsafe or could not work.
 
         Raises:
-            NotLoopback: the address can be reached from other machines, and this server has no accounts yet.
+            NotLoopback: the address can be reached from other machines, and nobody has to log in.
+            WeakSecret: `jwt_secret_key` could be guessed.
             LimitTooSmall: a limit below what existing clients can work with, or one that does not exist.
             NoNetwork: one of `metrics_from` is none.
         """
@@ -129,11 +166,19 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
                 ipaddress.ip_network(network)
             except ValueError as error:
                 raise NoNetwork(f"metrics_from: {error}. Write networks as 10.1.0.0/16 or fd00::/8") from None
-        if not _is_loopback(self.host):
+        if not self.secure and not _is_loopback(self.host):
             raise NotLoopback(
                 f"Refusing to listen on {self.host}: everybody who reaches this server may do everything. "
-                "Use 127.0.0.1 and an SSH tunnel."
+                "Set enable_security, or use 127.0.0.1 and an SSH tunnel."
             )
+        if self.jwt_secret_key is not None and _is_weak(self.jwt_secret_key):
+            raise WeakSecret(
+                f"jwt_secret_key is too easy to guess: give it at least {SHORTEST_KEY} random bytes, or leave it out"
+            )
+
+
+def _is_weak(key: str) -> bool:
+    return len(key.encode()) < SHORTEST_KEY or len(set(key)) < 10
 
 
 def _is_loopback(host: str) -> bool:

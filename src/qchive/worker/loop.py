@@ -102,6 +102,14 @@ class Worker:
             finally:
                 self._leave()
 
+    def _connection(self, timeout: float) -> Connection:
+        from qchive.client.login import TokenLogin
+
+        connection = Connection(self.settings.address, timeout=timeout)
+        if self.settings.api_token is not None:
+            connection.log_in(TokenLogin(self.settings.api_token))
+        return connection
+
     def handle_signals(self) -> None:
         """Stop at SIGTERM or SIGINT, at once when they come again; from the main thread only."""
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -124,7 +132,7 @@ class Worker:
         with self._interruptible():
             programs = self._executor.programs()
         log.info("Programs: %s", ", ".join(f"{name} {version}" for name, version in sorted(programs.items())))
-        with Connection(self.settings.address, timeout=_PATIENCE) as connection:
+        with self._connection(_PATIENCE) as connection:
             self._server = Server(connection, programs, self.settings.tags)
             self._returning = Returning(self._spool, self._server)
             self._arrive()
@@ -294,7 +302,7 @@ class Worker:
         self._executor.stop()
         if not self.active.is_set():
             return
-        with Connection(self.settings.address, timeout=_GOODBYE) as connection:
+        with self._connection(_GOODBYE) as connection:
             self._server.connection = connection
             try:
                 self._return_the_last()

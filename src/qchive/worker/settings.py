@@ -19,6 +19,8 @@ class WorkerSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     address: str = "http://127.0.0.1:7777"
     """The server's address."""
+    api_token: Annotated[str, Meta(pattern=r"^qcf_[A-Za-z0-9_-]{1,124}$")] | None = None
+    """Opens a server where one logs in: of an account that may compute, for instance of the scope `compute`."""
     cluster: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00/]*$")] = "worker"
     """First part of the name this worker goes by; free text."""
     tags: Annotated[list[str], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["*"])

@@ -48,11 +48,19 @@ def run(
     python = sys.executable
     command = [
         *("bash", str(runner / "run.sh"), "auto", "admin_user", "something123"),
-        *("--server-cmd", f"{python} {HERE / 'serve.py'} --port {{port}} --dir {{dir}} --config {{config}}"),
+        *(
+            "--server-cmd",
+            f"{python} -m tests.interop.conformance.serve --port {{port}} --dir {{dir}} --config {{config}}",
+        ),
         *("--reset-cmd", f"{python} {HERE / 'empty.py'} {{dir}}"),
         *("--conf-report", str(report), "--conf-workdir", str(folder), "--tb=line", *options, *tests),
     ]
-    environment = os.environ | {serve.DSN: dsn, "CONF_VENV": os.environ.get("CONF_VENV", sys.prefix)}
+    path = os.pathsep.join(filter(None, (str(HERE.parents[2]), os.environ.get("PYTHONPATH"))))
+    environment = os.environ | {
+        serve.DSN: dsn,
+        "CONF_VENV": os.environ.get("CONF_VENV", sys.prefix),
+        "PYTHONPATH": path,
+    }
     subprocess.run(command, env=environment, check=False)
     if not report.exists():
         sys.exit("The runner wrote no report.")

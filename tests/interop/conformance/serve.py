@@ -10,7 +10,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,11 @@ import msgspec
 import psycopg
 
 from qchive.db.migrate import migrate
+from qchive.server.passwords import HASHER
 from qchive.server.run import serve
 from qchive.server.settings import Settings
 from qchive.server.upkeep.run import keep_up
+from tests.interop.conformance.empty import PEOPLE, settle
 
 DSN = "QCHIVE_CONFORMANCE_DSN"
 NOTE = "conninfo.txt"
@@ -37,16 +38,45 @@ SAME = {
     "heartbeat_max_missed": "heartbeat_max_missed",
     "api_limits": "api_limits",
     "auto_reset": "auto_reset",
+    "enable_security": "enable_security",
+    "allow_unauthenticated_read": "allow_unauthenticated_read",
 }
 """The peer's name of a setting → ours. What is missing here has no effect on what we have so far."""
 
 
+SAME_OF_API = (
+    "jwt_access_token_expires",
+    "jwt_refresh_token_expires",
+    "user_session_max_age",
+    "login_rate_limit_enabled",
+    "login_rate_limit_max_attempts",
+    "login_rate_limit_ip_max_attempts",
+    "login_rate_limit_window",
+    "api_token_default_lifetime",
+    "api_token_max_lifetime",
+)
+"""Settings in the peer's section `api` that we have by the same names."""
+
+
 def settings(given: dict[str, Any], port: int) -> Settings:
     """Our settings for the peer's."""
-    if given.get("enable_security"):
-        sys.exit("accounts are not supported yet")
     mapped = {SAME[name]: value for name, value in given.items() if name in SAME}
-    return msgspec.convert(mapped | {"port": port}, Settings)
+    mapped |= {name: value for name, value in given.get("api", {}).items() if name in SAME_OF_API}
+    return msgspec.convert(mapped | {"port": port, "user_session_cookie_secure": False}, Settings)
+
+
+def people(config: dict[str, Any]) -> dict[str, Any]:
+    """Who is to be there: the administrator and those of the tests, with hashes in the place of passwords."""
+    baseline = config.get("baseline") or {}
+    users = {user["username"]: user for user in baseline.get("users", [])}
+    if config["settings"].get("enable_security"):
+        users.setdefault(config["admin"]["username"], {**config["admin"], "role": "admin"})
+    hashes = {password: HASHER.hash(password) for password in {user["password"] for user in users.values()}}
+    nothing = {"enabled": True, "fullname": "", "organization": "", "email": "", "groups": []}
+    return {
+        "groups": baseline.get("groups", []),
+        "users": [{**nothing, **user, "password": hashes[user["password"]]} for user in users.values()],
+    }
 
 
 def template(dsn: str) -> None:
@@ -72,11 +102,15 @@ def main() -> None:
     parser.add_argument("--dir", type=Path, required=True)
     parser.add_argument("--config", type=Path, required=True)
     given = parser.parse_args()
-    wanted = settings(json.loads(given.config.read_text())["settings"], given.port)
+    config = json.loads(given.config.read_text())
+    wanted = settings(config["settings"], given.port)
     dsn, name = os.environ[DSN], f"conformance_{given.port}"
     _execute(dsn, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
     _execute(dsn, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
     (given.dir / NOTE).write_text(of(dsn, name))
+    (given.dir / PEOPLE).write_text(json.dumps(people(config)))
+    with psycopg.connect(of(dsn, name)) as connection:
+        settle(connection, json.loads((given.dir / PEOPLE).read_text()))
     # Upkeep beside it, ended with this process's group.
     multiprocessing.get_context("spawn").Process(target=keep_up, args=(of(dsn, name), wanted), daemon=True).start()
     serve(of(dsn, name), wanted)

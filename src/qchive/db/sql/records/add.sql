@@ -3,11 +3,13 @@ WITH new AS MATERIALIZED (
     SELECT nextval('record_id_seq') AS id, n, identity
     FROM (SELECT * FROM unnest(%(identities)b::bytea[]) WITH ORDINALITY AS t (identity, n) ORDER BY n) AS sorted
 ), added AS (
-    INSERT INTO record (id, kind, spec_id, identity, tag, priority, requirement_id, owner)
+    INSERT INTO record (id, kind, spec_id, tag, priority, requirement_id, owner)
     SELECT
-        id, %(kind)b, %(spec_id)b::bigint, identity, %(tag)b, %(priority)b::smallint, %(requirement_id)b::bigint,
+        id, %(kind)b, %(spec_id)b::bigint, %(tag)b, %(priority)b::smallint, %(requirement_id)b::bigint,
         %(owner)b
     FROM new
+), identified AS (
+    INSERT INTO record_identity (record_id, identity) SELECT id, identity FROM new
 ), placed AS (
     INSERT INTO record_molecule (record_id, role, position, coefficient, molecule_id)
     SELECT new.id, part.role, part.position, part.coefficient, part.molecule_id

@@ -27,8 +27,10 @@ WITH given AS MATERIALIZED (
     WHERE old.status = 'running' AND old.attempt_no <> given.attempt_no
     ON CONFLICT (record_id, attempt_no) DO NOTHING
 ), born AS (
-    INSERT INTO record (id, kind, spec_id, identity, status, owner)
-    SELECT id, kind, spec_id, identity, 'complete', owner FROM given WHERE record_id IS NULL
+    INSERT INTO record (id, kind, spec_id, status, owner)
+    SELECT id, kind, spec_id, 'complete', owner FROM given WHERE record_id IS NULL
+), identified AS (
+    INSERT INTO record_identity (record_id, identity) SELECT id, identity FROM given WHERE record_id IS NULL
 ), linked AS (
     INSERT INTO record_child (parent_id, role, position, child_id)
     SELECT parent_id, role, position, id FROM given WHERE record_id IS NULL

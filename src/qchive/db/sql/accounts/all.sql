@@ -1,0 +1,2 @@
+-- The ids of all accounts.
+SELECT id FROM account ORDER BY id

@@ -1,0 +1,2 @@
+-- All groups.
+SELECT id, groupname, description FROM account_group ORDER BY id

@@ -1,0 +1,2 @@
+-- End a browser session.
+DELETE FROM browser_session WHERE hash = %(hash)b

@@ -1,0 +1,4 @@
+-- All API tokens, without their secrets.
+SELECT id, account_id AS user_id, token_prefix, name, scope, created_at, expires_at, last_used_at
+FROM api_token
+ORDER BY id
