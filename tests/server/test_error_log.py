@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from tests.accounts import as_user, secure
 from tests.archive import prepared, running
 from tests.factories import Http, Manager, add, http, make_result, sql, until
 
@@ -22,19 +23,24 @@ def kept(api: Http, **filters: Any) -> list[dict[str, Any]]:
     return api.post("server_errors/query", filters)  # type: ignore[no-any-return]
 
 
-def test_an_error_is_kept_under_the_id_that_its_answer_names(archive: Any, api: Http) -> None:
-    sql(archive.conninfo, BROKEN)
-    secret = {"Authorization": "Bearer abcdefgh", "Cookie": "a=b", "X-Api-Key": "k", "Proxy-Authorization": "Basic xyz"}
-    answer = api.raw.get(f"/api/v1/records/{add(api)[0]}?include=comments", headers={**secret, "X-Request-ID": "r-1"})
-    error_id = answer.json()["error_id"]
-    assert answer.status_code == 500
-    (entry,) = kept(api, error_id=[error_id])
+def test_an_error_is_kept_under_the_id_that_its_answer_names(databases: Any) -> None:
+    with secure(databases) as server, as_user(server.address, "maintain_user") as api:
+        sql(server.conninfo, BROKEN)
+        secret = {"Cookie": "a=b", "X-Api-Key": "k", "Proxy-Authorization": "Basic xyz"}
+        address = f"/api/v1/records/{add(api)[0]}?include=comments"
+        answer = api.raw.get(address, headers={**secret, "X-Request-ID": "r-1"})
+        assert answer.status_code == 500
+        error_id = answer.json()["error_id"]
+        (entry,) = kept(api, error_id=[error_id])
+        me = api.get("me")["id"]
+        assert kept(api, user=[me]) == kept(api, user=["maintain_user"]) == [entry]
+        assert api.post("server_errors/query", {"user": [me + 1]}) == []
     assert entry["id"] == error_id
     assert 'relation "comment" does not exist' in entry["error_text"]
     assert entry["error_text"].startswith("Traceback")
-    assert (entry["request_path"], entry["user"]) == ("/api/v1/records/1?include=comments", None)
+    assert (entry["request_path"], entry["user"]) == (address, "maintain_user")
     headers = json.loads(entry["request_headers"])
-    assert {name: headers[name.lower()] for name in secret} == dict.fromkeys(secret, "<removed>")
+    assert {headers[name.lower()] for name in (*secret, "Authorization")} == {"<removed>"}
     assert headers["x-request-id"] == "r-1"
     assert entry["error_date"].endswith("Z")
 
