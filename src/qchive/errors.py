@@ -31,7 +31,14 @@
         ├── WrongMajor            the data were written by another major version of PostgreSQL
         ├── DataInUse             another process works with this data folder
         ├── DataUnreachable       a data folder that the user PostgreSQL runs as cannot use
-        ├── WrongSchema           the database was made by a newer release
+        ├── WrongSchema           the database, or a backup, was made by a newer release
+        ├── OldSchema             the database has an older schema, and was not to be changed
+        ├── StillConnected        others use the database that was to be changed under them
+        ├── NotEmpty              a database that was to be filled holds something already
+        ├── NoArchive             there is no archive in that folder
+        ├── DatabaseFailed        PostgreSQL cannot be reached, or ended or refused the work
+        ├── BackupRefused         the file is there already, or cannot be written or read
+        ├── BackupDamaged         the file is not, or not any more, what was written
         ├── PortInUse             somebody else listens where we were to listen
         ├── LimitTooSmall         a limit below what existing clients need
         ├── NotLoopback           a server without accounts was to be reachable from other machines
@@ -256,9 +263,51 @@ class DataUnreachable(LocalProblem):
 
 
 class WrongSchema(LocalProblem):
-    """The database was made by a newer release."""
+    """The database or the backup was made by a newer release."""
 
     code = "wrong_schema"
+
+
+class OldSchema(LocalProblem):
+    """The database has an older schema, or none, and was not to be changed."""
+
+    code = "old_schema"
+
+
+class StillConnected(LocalProblem):
+    """Others are connected to a database that was to be changed under them; the field `programs` says who."""
+
+    code = "still_connected"
+
+
+class NotEmpty(LocalProblem):
+    """A database that was to be filled holds something already."""
+
+    code = "not_empty"
+
+
+class NoArchive(LocalProblem):
+    """There is no archive in a data folder."""
+
+    code = "no_archive"
+
+
+class DatabaseFailed(LocalProblem):
+    """PostgreSQL cannot be reached, or ended or refused the work; what was begun is taken back."""
+
+    code = "database_failed"
+
+
+class BackupRefused(LocalProblem):
+    """A backup's file is there already, is just being written, or cannot be written or read."""
+
+    code = "backup_refused"
+
+
+class BackupDamaged(LocalProblem):
+    """A file that is no backup, is cut off, or has other bytes than were written."""
+
+    code = "backup_damaged"
 
 
 class LimitTooSmall(LocalProblem):

@@ -54,18 +54,18 @@ def is_secure(page: Path) -> bool:
     return SECURE in page.read_text(encoding="utf-8")
 
 
-def run(page: Path, address: str, folder: Path, password: str | None = None) -> None:
+def run(page: Path, address: str, database: str, folder: Path, password: str | None = None) -> None:
     """Run the page's code, and compare what it prints with what the page says; with the password, as administrator."""
     names: dict[str, Any] = {"__name__": "__main__"}
+    here = {"QCHIVE_ADDRESS": address, "QCHIVE_DATABASE_URL": database}
+    if password is not None:
+        here |= {"QCHIVE_USERNAME": "admin", "QCHIVE_PASSWORD": password}
     with contextlib.chdir(folder), contextlib.ExitStack() as left_open:
         left_open.callback(lambda: [value.close() for value in names.values() if isinstance(value, PortalClient)])
         for block in blocks(page, "python", "sh"):
             where = f"{page.relative_to(ROOT)}:{block.line}"
             code = block.code.replace(DEFAULT_ADDRESS, address).replace(PASSWORD, password or PASSWORD)
-            if block.language == "python":
-                printed = _python(code, where, names)
-            else:
-                printed = _shell(code, where, address, password)
+            printed = _python(code, where, names) if block.language == "python" else _shell(code, where, here)
             if block.printed is not None:
                 printed = printed.replace(address, DEFAULT_ADDRESS)
                 assert fits(printed, block.printed), f"{where} prints\n{printed}\nbut the page says\n{block.printed}"
@@ -84,16 +84,14 @@ def _python(code: str, where: str, names: dict[str, Any]) -> str:
     return out.getvalue()
 
 
-def _shell(code: str, where: str, address: str, password: str | None) -> str:
+def _shell(code: str, where: str, here: dict[str, str]) -> str:
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "QCHIVE_ADDRESS": address,
+        **here,
         "COLUMNS": "100",
     }
     environment.pop("FORCE_COLOR", None)
-    if password is not None:
-        environment |= {"QCHIVE_USERNAME": "admin", "QCHIVE_PASSWORD": password}
     done = subprocess.run(["bash", "-e", "-c", code], env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, f"{where} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
     return done.stdout

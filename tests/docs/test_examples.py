@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import typer
 
+from qchive import Local
 from qchive.cli import app
 from tests.docs import pages
 
@@ -21,39 +22,35 @@ def _name(page: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """Where an archive answers whose worker has computed something, as a reader's would have."""
-    from qchive import Local
-
+def archive() -> Iterator[Local]:
+    """An archive whose worker has computed something, as a reader's would have."""
     with Local(workers=1) as archive:
         with archive.client() as client:
             molecule = {"symbols": ["Kr"], "geometry": [0.0, 0.0, 0.0]}
             client.wait(client.add_singlepoints(molecule, "tblite", "energy", "gfn2-xtb")[1], timeout=60)
-        yield archive.address
+        yield archive
 
 
 @pytest.fixture(scope="module")
-def secure() -> Iterator[tuple[str, str]]:
-    """Where an archive answers where people log in, and the administrator's password."""
-    from qchive import Local
+def secure() -> Iterator[Local]:
+    """An archive where people log in."""
     from qchive.server.settings import Settings
 
     with Local(workers=0, settings=Settings(enable_security=True)) as archive:
         assert archive.admin_password is not None
-        yield archive.address, archive.admin_password
+        yield archive
 
 
 @pytest.mark.xdist_group("examples")
 @pytest.mark.parametrize("page", [page for page in RUN if pages.is_secure(page)], ids=_name)
-def test_so_do_those_of_a_page_about_logging_in(page: Path, secure: tuple[str, str], tmp_path: Path) -> None:
-    address, password = secure
-    pages.run(page, address, tmp_path, password)
+def test_so_do_those_of_a_page_about_logging_in(page: Path, secure: Local, tmp_path: Path) -> None:
+    pages.run(page, secure.address, secure.database, tmp_path, secure.admin_password)
 
 
 @pytest.mark.xdist_group("examples")
 @pytest.mark.parametrize("page", [page for page in RUN if not pages.is_secure(page)], ids=_name)
-def test_the_examples_of_a_page_run_and_print_what_it_says(page: Path, address: str, tmp_path: Path) -> None:
-    pages.run(page, address, tmp_path)
+def test_the_examples_of_a_page_run_and_print_what_it_says(page: Path, archive: Local, open_folder: Path) -> None:
+    pages.run(page, archive.address, archive.database, open_folder)
 
 
 def test_the_tutorial_and_the_readme_are_among_the_pages_that_run() -> None:

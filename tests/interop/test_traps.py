@@ -25,6 +25,7 @@ from qcportal.singlepoint import QCSpecification, SinglepointProtocols, Singlepo
 
 from qchive.api import endpoints
 from qchive.errors import LimitTooSmall
+from qchive.server.access import OF_ACCOUNTS
 from qchive.server.settings import Settings
 from tests.archive import prepared, running
 from tests.interop.manager import failed, finished
@@ -116,8 +117,8 @@ def addresses(client: PortalClient, manager: Manager, tag: str) -> Iterator[str]
     records = family(client, manager, tag)
     for row in endpoints():
         path = row.path.replace(":int", "").replace(":path", "")
-        if row.method != "GET":
-            continue
+        if row.method != "GET" or (row.may or "").partition(":")[0] in OF_ACCOUNTS:
+            continue  # about accounts there is nothing to say where nobody logs in; tests/api asks for both encodings
         if "{record_id}" not in path:
             molecule_id = client.get_records(records[0][1]).molecule_id
             yield path.format(molecule_id=molecule_id, name=manager.name, job_id=1, operation_id=1)

@@ -32,7 +32,7 @@ def numbered(sql: str) -> str:
 
 def calls() -> Iterator[tuple[str, str, set[str] | None]]:
     """Every call that runs a statement: where, which, with which parameters (None: not to be seen from outside)."""
-    names = ("rows", "tuples", "column", "execute", "later")
+    names = ("rows", "tuples", "column", "execute", "later", "ask")
     runners = {False: {f"statements.{name}" for name in names}, True: set(names)}
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

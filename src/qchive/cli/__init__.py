@@ -11,6 +11,7 @@ from qchive.cli import (
     doctor,
     errors,
     exits,
+    keeping,
     molecules,
     operations,
     records,
@@ -29,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (serving, demo, doctor, submit, records, errors, operations, molecules, status, users, tokens):
+for group in (serving, keeping, demo, doctor, submit, records, errors, operations, molecules, status, users, tokens):
     group.add_to(app)
 
 

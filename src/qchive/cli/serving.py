@@ -20,6 +20,9 @@ Database = Annotated[
 SettingsText = Annotated[
     str, typer.Option("--settings", envvar="QCHIVE_SETTINGS", help="Server settings as JSON.", hidden=True)
 ]
+NoMigrate = Annotated[
+    bool, typer.Option("--no-migrate", help="Refuse a database with an older schema, instead of upgrading it.")
+]
 Cores = Annotated[int, typer.Option(min=1, help="Threads of one computation.")]
 Memory = Annotated[float | None, typer.Option(min=0.5, help="GiB that one computation may use.")]
 Tags = Annotated[
@@ -109,12 +112,12 @@ def server(
         bool | None,
         typer.Option("--security/--no-security", help="Whether people log in; default: what the settings say, or yes."),
     ] = None,
+    no_migrate: NoMigrate = False,
     settings: SettingsText = "{}",
     fd: Annotated[int | None, typer.Option(help="A socket that listens already.", hidden=True)] = None,
 ) -> None:
     """Run one server process for an archive's database. Its first start makes the account `admin`, and says the
     password on stderr, this once."""
-    from qchive.db.migrate import migrate
     from qchive.server.first import first_administrator
     from qchive.server.run import serve
 
@@ -125,7 +128,7 @@ def server(
     if security is not None or chosen.enable_security is None:
         chosen.enable_security = security is not False
     chosen.check()
-    migrate(database_url)
+    _fit(database_url, no_migrate)
     if chosen.secure and (password := first_administrator(database_url)):
         tell_administrator(password)
     serve(database_url, chosen, socket.socket(fileno=fd) if fd is not None else None)
@@ -139,14 +142,13 @@ def tell_administrator(password: str) -> None:
     typer.secho(text, fg="yellow", err=True)
 
 
-def upkeep(database_url: Database, settings: SettingsText = "{}") -> None:
+def upkeep(database_url: Database, no_migrate: NoMigrate = False, settings: SettingsText = "{}") -> None:
     """Run the loops that keep an archive going: rescue of lost work. Any number may run, one leads."""
-    from qchive.db.migrate import migrate
     from qchive.server.upkeep.run import keep_up
 
     chosen = _settings(settings)
     set_up(chosen.log_format, chosen.loglevel)
-    migrate(database_url)
+    _fit(database_url, no_migrate)
     keep_up(database_url, chosen)
 
 
@@ -195,6 +197,16 @@ def worker(
     except msgspec.ValidationError as error:
         raise typer.BadParameter(str(error)) from None
     raise typer.Exit(loop.run(settings))
+
+
+def _fit(database_url: str, no_migrate: bool) -> None:
+    """See that the database has the schema of this release."""
+    from qchive.db import migrate
+
+    if no_migrate:
+        migrate.check(database_url)
+    else:
+        migrate.migrate(database_url)
 
 
 def _settings(text: str) -> Settings:

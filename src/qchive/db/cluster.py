@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from qchive._version import __version__
 from qchive.db import account as accounts
@@ -20,6 +21,12 @@ from qchive.errors import PostgresFailed
 from qchive.spawn import Account
 
 USER = DATABASE = "qchive"
+PORT = 5432  # only names the socket; nothing listens on TCP
+
+
+def dsn(socket_folder: Path) -> str:
+    """Where to connect to the server whose socket is in this folder."""
+    return f"postgresql://{USER}@/{DATABASE}?host={quote(str(socket_folder), safe='')}&port={PORT}"
 
 
 def create(folder: Folder, binaries: Binaries, account: Account | None, *, sync: bool = True) -> None:

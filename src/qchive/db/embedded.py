@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote
 
 from qchive.db import account as accounts
 from qchive.db import cluster
@@ -25,7 +24,6 @@ from qchive.spawn import Account, Order, ended, spawn
 
 __all__ = ["EmbeddedPostgres", "Probe", "default_data", "probe"]
 
-_PORT = 5432  # only names the socket; nothing listens on TCP
 _RETRIES = 20
 
 
@@ -74,8 +72,7 @@ class EmbeddedPostgres:
         """Where to connect to. Stays the same until `stop`, also over a crash and a new `start`."""
         if self._socket_folder is None:
             raise PostgresFailed("PostgreSQL has not been started.", log="")
-        place = quote(str(self._socket_folder), safe="")
-        return f"postgresql://{cluster.USER}@/{cluster.DATABASE}?host={place}&port={_PORT}"
+        return cluster.dsn(self._socket_folder)
 
     def start(self) -> str:
         """Start the server, making cluster and database when they are new, and say where to connect to.
@@ -155,7 +152,7 @@ class EmbeddedPostgres:
             return missing(written_by, found)
         return WrongMajor(
             f"The data in {self.folder.data} were written by PostgreSQL {written_by}, and there is only {here}. Use "
-            f"PostgreSQL {written_by} for them, or dump them with it (pg_dump) and restore into a new data folder.",
+            f"PostgreSQL {written_by} for them, or with it a `qchive backup`, to be restored into a new data folder.",
             written_by=written_by,
             found=[binaries.version for binaries in found],
         )
@@ -188,7 +185,7 @@ class EmbeddedPostgres:
             "-k",
             str(self._socket_path()),
             "-p",
-            str(_PORT),
+            str(cluster.PORT),
         ]
         for name, value in self._settings.items():
             argv += ["-c", f"{name}={value}"]

@@ -99,6 +99,14 @@ class Folder:
         self.make_owned(folder, account)
         return folder
 
+    def socket_folder(self) -> Path | None:
+        """Where the socket of the server is that runs on this data, in whichever process; None if it has none."""
+        try:
+            folder = Path(self._socket_note.read_text())
+        except FileNotFoundError:
+            folder = self.path / "socket"
+        return folder if folder.exists() else None
+
     def remove_socket_folder(self) -> None:
         """Remove the socket's folder, also a temporary one that an earlier, killed process left."""
         shutil.rmtree(self.path / "socket", ignore_errors=True)

@@ -13,6 +13,7 @@ from psycopg import errors
 from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from qchive._version import __version__
 from qchive.db import statements
 from qchive.db.connection import BEGIN, COMMIT
 from qchive.db.connection import Connection as Connection
@@ -61,7 +62,11 @@ class Database:
             reconnect_timeout=2.0,
             configure=_configure,
             # Preparing is ours: psycopg would make the session forget all statements after each rollback.
-            kwargs={"autocommit": True, "prepare_threshold": None},
+            kwargs={
+                "autocommit": True,
+                "prepare_threshold": None,
+                "fallback_application_name": f"qchive {__version__}",
+            },
         )
 
     async def open(self) -> None:

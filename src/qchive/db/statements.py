@@ -9,6 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, LiteralString, TypeVar
 
+import psycopg
 from psycopg.rows import tuple_row
 
 from qchive.db.connection import Answer, Connection, Statement
@@ -57,6 +58,11 @@ async def column(conn: Connection, name: str, /, **params: Any) -> list[Any]:
 async def execute(conn: Connection, name: str, /, **params: Any) -> int:
     """Run a statement that answers nothing; how many rows it touched."""
     return (await _ask(conn, name, params)).count
+
+
+def ask(conn: psycopg.Connection[Any], name: str, /, **params: Any) -> list[tuple[Any, ...]]:
+    """All rows of a statement, for commands that work on a whole database and serve nobody meanwhile."""
+    return conn.execute(statement(name), params).fetchall()
 
 
 async def _ask(conn: Connection, name: str, params: dict[str, Any]) -> Answer:

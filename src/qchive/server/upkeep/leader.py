@@ -9,6 +9,8 @@ from contextlib import suppress
 
 import psycopg
 
+from qchive.server.upkeep.together import end
+
 log = logging.getLogger("qchive.upkeep")
 
 _LOCK = 0x51_43_48_55_50  # "QCHUP"
@@ -39,6 +41,4 @@ async def _while_held(conn: psycopg.AsyncConnection[tuple[object, ...]], work: C
             await conn.execute("SELECT 1")
         task.result()
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await end([task])

@@ -14,6 +14,7 @@ async def make_months(db: Database, settings: Settings) -> int:
     """Make the parts of the audit for the coming months; how many are seen to."""
 
     async def work(conn: Connection) -> int:
+        statements.later(conn, "transactions/impatient")
         return len(await statements.column(conn, "operations/months"))
 
     return await db.run(work)

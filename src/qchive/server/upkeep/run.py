@@ -19,6 +19,7 @@ from qchive.server.upkeep.jobs.runner import Pace, Runner
 from qchive.server.upkeep.leader import lead
 from qchive.server.upkeep.months import PERIOD, make_months
 from qchive.server.upkeep.rescue import period, rescue
+from qchive.server.upkeep.together import together
 
 log = logging.getLogger("qchive.upkeep")
 
@@ -50,16 +51,11 @@ async def _keep_up(conninfo: str, settings: Settings, functions: Mapping[str, Fu
     await db.open()
 
     async def work() -> None:
-        async with asyncio.TaskGroup() as group:
-            for name, seconds, one_round in loops(settings):
-                group.create_task(_repeat(name, seconds, one_round, db, settings))
+        await together(
+            *(_repeat(name, seconds, one_round, db, settings) for name, seconds, one_round in loops(settings))
+        )
 
-    async def everything() -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(lead(conninfo, work))
-            group.create_task(Runner(db, settings, functions, pace).run())
-
-    keeping = asyncio.create_task(everything())
+    keeping = asyncio.create_task(together(lead(conninfo, work), Runner(db, settings, functions, pace).run()))
     running = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         running.add_signal_handler(number, keeping.cancel)

@@ -25,6 +25,7 @@ from qchive.server.settings import Settings
 from qchive.server.upkeep.jobs.functions import Function
 from qchive.server.upkeep.jobs.listening import listen
 from qchive.server.upkeep.jobs.run import Run
+from qchive.server.upkeep.together import together
 
 log = logging.getLogger("qchive.upkeep")
 
@@ -77,10 +78,9 @@ class Runner:
         """Never returns."""
         await self._own.open()
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(listen(self._own.conninfo, self._told))
-                group.create_task(self._lane(maintenance=True))
-                group.create_task(self._lane(maintenance=False))
+            await together(
+                listen(self._own.conninfo, self._told), self._lane(maintenance=True), self._lane(maintenance=False)
+            )
         finally:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pace.farewell):
@@ -103,10 +103,8 @@ class Runner:
             wake.clear()
             try:
                 picked = await self._pick(maintenance)
-                due = 0.0 if picked else await self._next_due(maintenance)
-                _heed()
                 if picked is None:
-                    await _wait(wake, due)
+                    await _wait(wake, await self._next_due(maintenance))
                     continue
             except Unavailable as trouble:
                 log.warning("jobs: %s", trouble)
@@ -253,13 +251,6 @@ class Runner:
                 return await self._own.run(work)
             except Unavailable as trouble:
                 log.warning("jobs: %s", trouble)
-
-
-def _heed() -> None:
-    """End if that was asked for: waiting for a connection can swallow it."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
