@@ -29,8 +29,8 @@ ACCOUNTS = (
 )
 
 SEEN = (
-    "INSERT INTO access_log (timestamp, method, module, full_uri, request_duration, request_bytes, response_bytes, status,"
-    " user_agent, request_id) VALUES (now(), 'GET', 'api', '/', 0.1, 1, 2, 200, %(odd)s, 'r')",
+    "INSERT INTO access_log (timestamp, method, module, full_uri, request_duration, request_bytes, response_bytes,"
+    " status, user_agent, request_id) VALUES (now(), 'GET', 'api', '/', 0.1, 1, 2, 200, %(odd)s, 'r')",
     "INSERT INTO server_error (id, error_date, version, error_text) VALUES (1, now(), '1', %(odd)s)",
     "INSERT INTO server_stats VALUES ('2020-01-01', 1, 0.1, 3, '{\"singlepoint\": {\"complete\": 1}}')",
     "INSERT INTO upkeep_loop VALUES (%(odd)s, now(), 0.1)",
