@@ -67,17 +67,16 @@ def test_accesses_name_the_account_and_the_api_token(databases: Any) -> None:
             by_token.get("information")
         with as_token(server.address, token[:-1] + "?") as wrong:
             assert wrong.refused("GET", "/api/v1/information").status == 401
-        until(lambda: noted(server.conninfo) == 4)
         me = api.get("me")["id"]
         found = api.post("access_logs/query", {"before": "2999-01-01T00:00:00Z"})
         assert [(e["full_uri"], e["module"], e["user"], e["api_token_id"]) for e in reversed(found[-4:])] == [
-            ("/auth/v1/login", "auth", None, None),
+            ("/auth/v1/login", "auth", "monitor_user", None),
             ("/api/v1/me/tokens", "api", "monitor_user", None),
             ("/api/v1/information", "api", "monitor_user", info["id"]),
             ("/api/v1/information", "api", None, None),
         ]
         for name in (me, str(me), "monitor_user"):
-            assert [e["id"] for e in api.post("access_logs/query", {"user": [name], "cursor": 5})] == [3, 2]
+            assert [e["id"] for e in api.post("access_logs/query", {"user": [name], "cursor": 5})] == [3, 2, 1]
         text = str(sql(server.conninfo, "SELECT * FROM access_log"))
         assert token not in text
         assert PASSWORD not in text
@@ -131,6 +130,17 @@ def test_many_requests_are_noted_with_few_statements(noting: tuple[Any, Http]) -
     until(lambda: noted(server.conninfo) == 100)
     ((transactions,),) = sql(server.conninfo, "SELECT count(DISTINCT xmin::text) FROM access_log")
     assert transactions < 20
+
+
+def test_whoever_looks_sees_what_has_just_been_done(noting: tuple[Any, Http]) -> None:
+    _, api = noting
+    for n in range(5):
+        api.get("information")
+        entries = api.post("access_logs/query", {})
+        assert (len(entries), entries[0]["full_uri"]) == (2 * n + 1, "/api/v1/information")
+    summary = api.get("access_logs/summary", group_by="country")
+    assert sum(entry["count"] for entry in summary["_none_"]) == 10
+    assert api.post("access_logs/bulkDelete", {"before": "2999-01-01T00:00:00"}) == 11
 
 
 def test_notes_outlast_lost_connections(noting: tuple[Any, Http]) -> None:

@@ -10,7 +10,7 @@ from qchive.api.logs import ON_REQUEST, AccessLogEntry, AccessLogQuery, AccessLo
 from qchive.db import statements, where
 from qchive.db.pool import Connection
 from qchive.server.context import Context
-from qchive.server.seen import Seen
+from qchive.server.seen import Seen, catch_up
 from qchive.wire import utc
 
 _PLAIN = frozenset(AccessLogEntry.__struct_fields__) - ON_REQUEST
@@ -67,6 +67,7 @@ async def write(conn: Connection, batch: Sequence[Access]) -> None:
 async def query(ctx: Context, body: AccessLogQuery) -> list[Any]:
     """The accesses that fit, newest first."""
     limit = ctx.page(body.limit, "get_access_logs")
+    await catch_up()
 
     async def work(conn: Connection) -> list[dict[str, Any]]:
         ids = await statements.composed(conn, *where.accesses(body, limit))
@@ -88,6 +89,7 @@ def _wanted(asked: AccessLogQuery) -> frozenset[str]:
 
 async def summary(ctx: Context, query: AccessLogSummaryQuery) -> dict[str, list[dict[str, Any]]]:
     """Counts, times and sizes, by group, module and method."""
+    await catch_up()
     found = await ctx.db.read(lambda conn: statements.composed_tuples(conn, *where.access_summary(query)))
     groups: dict[str, list[dict[str, Any]]] = {}
     for group, module, method, count, durations, sizes in found:
@@ -99,4 +101,5 @@ async def summary(ctx: Context, query: AccessLogSummaryQuery) -> dict[str, list[
 
 async def delete(ctx: Context, body: Before) -> int:
     """Remove old ones; how many."""
+    await catch_up()
     return await ctx.db.run(lambda conn: statements.execute(conn, "access_log/delete", before=utc(body.before)))

@@ -71,7 +71,8 @@ async def _answer(request: Request, endpoint: Endpoint, handler: Handler) -> Res
     if endpoint.path.startswith("/auth/"):
         caller, most = access.ANYBODY, LOGIN_BODY
     else:
-        caller = request.scope["qchive.seen"].caller = await app.gate.identify(visit)
+        caller = await app.gate.identify(visit)
+        visit.known(caller)
         access.admit(caller, endpoint, app.settings)
     ctx = Context(app.db, app.settings, app.kinds, caller, endpoint, app.marks, app.watch.tally, app.gate, visit)
     given: list[Any] = []

@@ -10,6 +10,7 @@ from qchive.db import statements, where
 from qchive.db.pool import Connection
 from qchive.server.context import Context
 from qchive.server.faults import Fault
+from qchive.server.seen import catch_up
 from qchive.wire import utc
 
 
@@ -22,6 +23,7 @@ async def write(conn: Connection, batch: Sequence[Fault]) -> None:
 async def query(ctx: Context, body: ErrorLogQuery) -> list[ErrorLogEntry]:
     """The errors that fit, newest first."""
     limit = ctx.page(body.limit, "get_error_logs")
+    await catch_up()
 
     async def work(conn: Connection) -> list[ErrorLogEntry]:
         ids = await statements.composed(conn, *where.server_errors(body, limit))
@@ -32,4 +34,5 @@ async def query(ctx: Context, body: ErrorLogQuery) -> list[ErrorLogEntry]:
 
 async def delete(ctx: Context, body: Before) -> int:
     """Remove old ones; how many."""
+    await catch_up()
     return await ctx.db.run(lambda conn: statements.execute(conn, "error_log/delete", before=utc(body.before)))

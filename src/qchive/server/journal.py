@@ -35,6 +35,7 @@ class Journal(Generic[T]):
         self._write = write
         self._waiting: deque[T] = deque(maxlen=MOST)
         self._over = asyncio.Event()
+        self._one = asyncio.Lock()
         self._keeping: asyncio.Task[None] | None = None
         self.lost = 0
         """Notes that were given up."""
@@ -64,17 +65,23 @@ class Journal(Generic[T]):
             with suppress(TimeoutError):
                 async with asyncio.timeout(PERIOD):
                     await self._over.wait()
-            try:
-                await self._empty()
-            except Unavailable as trouble:
-                log.warning("%s: %s", self._what, trouble)
-            except Exception:
-                log.exception("%s: notes could not be written", self._what)
+            await self.catch_up()
 
-    async def _empty(self) -> None:
+    async def catch_up(self) -> None:
+        """Write what waits now; if the database is away, that goes on waiting."""
+        try:
+            async with self._one:
+                await self._empty(len(self._waiting))
+        except Unavailable as trouble:
+            log.warning("%s: %s", self._what, trouble)
+        except Exception:
+            log.exception("%s: notes could not be written", self._what)
+
+    async def _empty(self, left: int) -> None:
         """Notes leave the queue when they are in the database; those that it refuses would be refused again."""
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+        while left:
+            batch = [self._waiting.popleft() for _ in range(min(BATCH, left))]
+            left -= len(batch)
 
             async def work(conn: Connection, batch: Sequence[T] = batch) -> None:
                 await self._write(conn, batch)

@@ -91,3 +91,10 @@ class Seen:
 
 NOW: ContextVar[Seen | None] = ContextVar("request", default=None)
 """The request that is being served here, if one is."""
+
+
+async def catch_up() -> None:
+    """Have everything written that this process has noted so far: whoever looks at it sees what they just did."""
+    seen = NOW.get()
+    if seen is not None:
+        await seen.watch.catch_up()

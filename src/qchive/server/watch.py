@@ -48,6 +48,12 @@ class Watch:
             if journal is not None:
                 await journal.end()
 
+    async def catch_up(self) -> None:
+        """Write down what has been noted so far."""
+        for journal in (self.accesses, self.errors):
+            if journal is not None:
+                await journal.catch_up()
+
     def see(self, scope: Scope, send: Send) -> Seen:
         """A request comes in."""
         seen = Seen(scope, send, self)
