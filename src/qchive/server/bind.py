@@ -52,6 +52,7 @@ def routes(rows: tuple[Endpoint, ...], handlers: Mapping[str, Handler]) -> list[
 def _route(path: str, by_method: Mapping[str, Endpoint], handlers: Mapping[str, Handler]) -> Route:
     async def serve(request: Request) -> Response:
         endpoint = by_method[request.method if request.method != "HEAD" else "GET"]
+        request.scope["qchive.seen"].endpoint = endpoint
         try:
             return await _answer(request, endpoint, handlers[endpoint.name])
         except ClientDisconnect:
@@ -74,9 +75,10 @@ async def _answer(request: Request, endpoint: Endpoint, handler: Handler) -> Res
         caller, most = access.ANYBODY, LOGIN_BODY
     else:
         caller = await app.gate.identify(visit)
+        visit.known(caller)
         access.admit(caller, endpoint, app.settings)
         most = min(most, STRANGERS_BODY) if caller is access.ANYBODY else most
-    ctx = Context(app.db, app.settings, app.kinds, caller, endpoint, app.marks, app.gate, visit)
+    ctx = Context(app.db, app.settings, app.kinds, caller, endpoint, app.marks, app.watch.tally, app.gate, visit)
     given: list[Any] = []
     if endpoint.upload:
         given += await read_upload(request, endpoint, most)

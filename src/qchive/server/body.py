@@ -50,6 +50,7 @@ async def read_body(request: Request, endpoint: Endpoint, limit: int) -> Any:
     """The decoded body of a request."""
     kind = content_type(request.headers.get("content-type"))
     raw = await _read(request, limit)
+    request.scope["qchive.seen"].read(raw)
     if not raw:
         raise InvalidBody("Expected body, but it is empty")
     if endpoint.form and kind == FORM:

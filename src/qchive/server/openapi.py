@@ -121,14 +121,8 @@ def _parameters(row: Endpoint) -> list[dict[str, Any]]:
     ]
     if row.query is not None:
         for field in msgspec.structs.fields(row.query):
-            found.append(
-                {
-                    "name": field.encode_name,
-                    "in": "query",
-                    "required": False,
-                    "schema": msgspec.json.schema(field.type, schema_hook=_schema_of),
-                }
-            )
+            (schema,), _ = msgspec.json.schema_components([field.type], schema_hook=_schema_of, ref_template=_REF)
+            found.append({"name": field.encode_name, "in": "query", "required": False, "schema": schema})
     return found
 
 

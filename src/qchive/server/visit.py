@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from qchive.errors import Forbidden
+from qchive.server.access import Caller
 from qchive.server.settings import Settings
 
 COOKIE = "qcf_session"
@@ -71,6 +72,10 @@ class Visit:
             raise Forbidden(
                 "Forbidden: Cross-site request check failed - untrusted origin", user_id=None, username=None
             )
+
+    def known(self, caller: Caller) -> None:
+        """What is noted of the request carries this name."""
+        self._request.scope["qchive.seen"].caller = caller
 
     def begin_session(self, key: str) -> None:
         """Have the browser hold this secret, which is one of ours, or hold it longer."""
