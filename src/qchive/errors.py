@@ -44,6 +44,7 @@
         ├── BadConfiguration      a setting that does not exist, or a value that it cannot have
         ├── LimitTooSmall         a limit below what existing clients need
         ├── NotLoopback           a server without accounts was to be reachable from other machines
+        ├── NoNetwork             a setting that should name networks names something else
         ├── WeakSecret            a key to sign tokens with that could be guessed
         └── ChildKeepsDying       a process of ours that dies again and again
 
@@ -334,6 +335,12 @@ class NotLoopback(LocalProblem):
     """A server without accounts may not be reachable from other machines."""
 
     code = "not_loopback"
+
+
+class NoNetwork(LocalProblem):
+    """A setting that should name networks of addresses names something else."""
+
+    code = "no_network"
 
 
 class WeakSecret(LocalProblem):

@@ -174,8 +174,13 @@ def _without_nul(value: Any) -> Any:
 
 
 def utc(moment: datetime) -> datetime:
-    """The moment with a zone: what comes without one is UTC."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    """The moment in UTC; what comes without a zone is UTC, and what is not in the calendar there becomes its end."""
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return (datetime.min if moment.year == 1 else datetime.max).replace(tzinfo=UTC)
 
 
 # --- compressed values: msgpack of the value, then compressed (molecules-and-files.md §5) -------------------------

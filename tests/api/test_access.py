@@ -23,9 +23,10 @@ IDS = [f"{row.method} {row.path}" for row in ROWS]
 # transport.md §9, for the resources that exist: role -> resource -> actions.
 READ, CHANGE = {"read"}, {"read", "add", "modify", "delete"}
 ALL = {"read", "add", "modify", "delete", "claim", "return"}
+SERVER = ("access_log", "server_errors", "internal_jobs")
 MATRIX: dict[str, dict[str, set[str]]] = {
     "admin": dict.fromkeys(
-        ("information", "me", "users", "groups", "managers", "records", "datasets", "tasks", "internal_jobs"), ALL
+        ("information", "me", "users", "groups", "managers", "records", "datasets", "tasks", *SERVER), ALL
     ),
     "maintain": {
         "information": {"read", "modify"},
@@ -35,7 +36,7 @@ MATRIX: dict[str, dict[str, set[str]]] = {
         "managers": READ,
         "records": CHANGE,
         "datasets": CHANGE,
-        "internal_jobs": CHANGE,
+        **dict.fromkeys(SERVER, CHANGE),
     },
     "monitor": {
         "information": READ,
@@ -43,7 +44,7 @@ MATRIX: dict[str, dict[str, set[str]]] = {
         "managers": READ,
         "records": READ,
         "datasets": READ,
-        "internal_jobs": READ,
+        **dict.fromkeys(SERVER, READ),
     },
     "submit": {"information": READ, "me": CHANGE, "managers": READ, "records": CHANGE, "datasets": CHANGE},
     "read": {"information": READ, "me": CHANGE, "managers": READ, "records": READ, "datasets": READ},
@@ -71,6 +72,13 @@ PUBLIC = {
 NEEDS = {
     ("GET", "information"): "information:read",
     ("GET", "motd"): "information:read",
+    ("PUT", "motd"): "information:modify",
+    ("GET", "server_stats"): "information:read",
+    ("POST", "access_logs/query"): "access_log:read",
+    ("GET", "access_logs/summary"): "access_log:read",
+    ("POST", "access_logs/bulkDelete"): "access_log:delete",
+    ("POST", "server_errors/query"): "server_errors:read",
+    ("POST", "server_errors/bulkDelete"): "server_errors:delete",
     ("POST", "managers"): "managers:add",
     ("PATCH", "managers/{}"): "managers:modify",
     ("GET", "managers/{}"): "managers:read",

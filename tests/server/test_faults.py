@@ -17,9 +17,9 @@ def test_an_unforeseen_error_has_an_id_that_stands_in_the_log(
     with caplog.at_level(logging.ERROR, "qchive.server"):
         refusal = api.refused("GET", f"/api/v1/records/{add(api)[0]}", include="comments")
     assert (refusal.status, refusal.reply["code"]) == (500, "internal_error")
-    assert refusal.reply["error_id"] in refusal.reply["msg"]
+    assert str(refusal.reply["error_id"]) in refusal.reply["msg"]
     assert "comment" not in refusal.reply["msg"], "what went wrong is nobody's business but the admin's"
-    assert refusal.reply["error_id"] in caplog.text
+    assert str(refusal.reply["error_id"]) in caplog.text
     assert 'relation "comment" does not exist' in caplog.text
     assert api.post("records/query", {}) == [1]
 

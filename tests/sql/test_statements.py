@@ -13,6 +13,7 @@ from tests.archive import prepared
 from tests.sql.statements_used import NAMES, SOURCE, calls, numbered, parameters, text
 
 from qchive.api.jobs import InternalJobStatusEnum, JobQuery
+from qchive.api.logs import AccessLogQuery, AccessLogSummaryQuery, ErrorLogQuery
 from qchive.api.managers import ManagerQuery
 from qchive.api.molecules import MoleculeQuery
 from qchive.api.records import RecordQuery, SelectionQuery, query_type
@@ -128,6 +129,9 @@ def test_every_filter_has_one_fragment_and_every_fragment_a_filter() -> None:
     assert set(MoleculeQuery.__struct_fields__) - page == set(where.FRAGMENTS["molecule"])
     assert set(ManagerQuery.__struct_fields__) - page == set(where.FRAGMENTS["manager"])
     assert set(JobQuery.__struct_fields__) - page == set(where.FRAGMENTS["job"])
+    assert set(AccessLogQuery.__struct_fields__) - page == set(where.FRAGMENTS["access"])
+    assert set(AccessLogSummaryQuery.__struct_fields__) - {"group_by"} < set(where.FRAGMENTS["access"])
+    assert set(ErrorLogQuery.__struct_fields__) - page == set(where.FRAGMENTS["server error"])
     for kind in KINDS.values():
         own = set(query_type(kind).__struct_fields__) - set(RecordQuery.__struct_fields__)
         assert own == {*kind.filters, *(f"{role}_id" for role in kind.molecules), "keywords"}

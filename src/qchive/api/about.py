@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from qchive.api.endpoint import Endpoint
+from qchive.api.endpoint import Endpoint, Text
 
 LIMITS: dict[str, int] = {
     "get_records": 1000,
@@ -105,5 +105,14 @@ MOTD = Endpoint(
     answer=str,
     doc="The message of the day.",
 )
+SET_MOTD = Endpoint(
+    name="about.set_motd",
+    method="PUT",
+    path="/api/v1/motd",
+    may="information:modify",
+    body=Text,
+    answer=None,
+    doc="Change the message of the day; an empty one is none.",
+)
 
-ENDPOINTS = (PING, INFORMATION, COMPUTE_INFORMATION, OPENAPI, ALL_ROUTES, MOTD)
+ENDPOINTS = (PING, INFORMATION, COMPUTE_INFORMATION, OPENAPI, ALL_ROUTES, MOTD, SET_MOTD)

@@ -73,6 +73,8 @@ def _check_name(what: str, name: str, longest: int) -> None:
         raise InvalidAccount(f"{what} contains a NUL character")
     if " " in name:
         raise InvalidAccount(f"{what} contains spaces")
+    if not name.isprintable():
+        raise InvalidAccount(f"{what} contains a line break or another character that cannot be seen")
     if name.isdecimal():
         raise InvalidAccount(f"{what} cannot be all numbers")
 

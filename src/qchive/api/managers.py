@@ -114,6 +114,10 @@ class Heartbeat(msgspec.Struct, kw_only=True):
     """Tasks that nobody wants any more: cancelled, deleted, or being run elsewhere."""
 
 
+ALWAYS = ("id", "name")
+"""What is told of a manager, whatever is asked for."""
+
+
 class Manager(msgspec.Struct, kw_only=True):
     """A compute manager as the server knows it; times of `modified_on` are its last sign of life."""
 

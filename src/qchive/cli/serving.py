@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qchive.cli.configuring import ConfigFile, Database, Set, configured, database_of
+from qchive.logged import set_up
 
 if TYPE_CHECKING:
     from qchive.server.settings import Settings
@@ -133,11 +133,12 @@ def server(
         chosen.check()
         return chosen
 
-    _log()
+    chosen = read()
+    set_up(chosen.log_format, chosen.loglevel)
     if fd is None:
         _serve_with_several(read, no_migrate)
     else:
-        _serve_alone(read(), no_migrate, fd, ready_fd)
+        _serve_alone(chosen, no_migrate, fd, ready_fd)
 
 
 def _serve_alone(chosen: Settings, no_migrate: bool, fd: int, ready_fd: int | None) -> None:
@@ -185,8 +186,8 @@ def upkeep(
     """Run the loops that keep an archive going: rescue of lost work. Any number may run, one leads."""
     from qchive.server.upkeep.run import keep_up
 
-    _log()
     chosen = _settings(settings, config, more, database_url=database_url)
+    set_up(chosen.log_format, chosen.loglevel)
     database = database_of(chosen)
     _fit(database, no_migrate)
     keep_up(database, chosen)
@@ -231,7 +232,7 @@ def worker(
         "plugins": plugin or None,
         "stop_after_idle": stop_after_idle,
     }
-    _log()
+    set_up()
     try:
         settings = msgspec.convert({name: value for name, value in given.items() if value is not None}, WorkerSettings)
     except msgspec.ValidationError as error:
@@ -258,8 +259,3 @@ def _settings(given: str | None, config: Path | None, more: list[str] | None, **
     if given is not None:
         return msgspec.json.decode(given, type=Settings)
     return configured(config, more, **flags).settings
-
-
-def _log() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)

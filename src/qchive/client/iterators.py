@@ -96,3 +96,11 @@ class ManagerQueryIterator(WholeQueryIterator):
 
 class InternalJobQueryIterator(WholeQueryIterator):
     """Internal jobs that fit a query."""
+
+
+class AccessLogQueryIterator(WholeQueryIterator):
+    """Noted requests that fit a query."""
+
+
+class ErrorLogQueryIterator(WholeQueryIterator):
+    """Noted errors that fit a query."""

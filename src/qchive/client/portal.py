@@ -10,6 +10,7 @@ from qchive.client.accounts import AccountCalls
 from qchive.client.actions import ActionCalls
 from qchive.client.failures import FailureCalls
 from qchive.client.jobs import JobCalls
+from qchive.client.logs import LogCalls
 from qchive.client.managers import ManagerCalls
 from qchive.client.molecules import MoleculeCalls
 from qchive.client.operations import OperationCalls
@@ -26,6 +27,7 @@ class PortalClient(
     MoleculeCalls,
     ManagerCalls,
     JobCalls,
+    LogCalls,
     AccountCalls,
 ):
     """An archive: add computations, look at their records and manage them.

@@ -170,10 +170,6 @@ class Session:
         document: dict[str, Any] = self.connection.ask(about.OPENAPI)
         return document
 
-    def get_motd(self) -> str:
-        """The message of the day."""
-        return str(self.connection.ask(about.MOTD))
-
     def in_chunks(self, ids: Sequence[Any], limit: int, ask: Callable[[list[Any]], list[T]]) -> Iterator[T]:
         """What `ask` answers for the ids, asked in chunks whose size adapts to how long the answers take."""
         size, start = max(limit // 10, 1), 0

@@ -80,6 +80,12 @@ class Database:
             self._at_hand = None
         await self._pool.close()
 
+    def figures(self) -> dict[str, int]:
+        """How many connections there are and are free, and how many requests wait for one."""
+        found = self._pool.get_stats()
+        free = found.get("pool_available", 0) + (self._at_hand is not None)
+        return {"open": found.get("pool_size", 0), "free": free, "waiting": found.get("requests_waiting", 0)}
+
     async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run `work` in one transaction under READ COMMITTED; again from the start after transient trouble.
 

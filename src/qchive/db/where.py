@@ -6,7 +6,7 @@ Every filter of every query has one fragment here; a test compares them with the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -90,10 +90,32 @@ _JOB = {
     "scheduled_before": "scheduled_date < %({0})b",
     "scheduled_after": "scheduled_date > %({0})b",
 }
+_ACCESS = {
+    "module": "module = ANY(%({0})b::text[])",
+    "method": "method = ANY(%({0})b::text[])",
+    "user": f"username = {_BY}",
+    "before": "timestamp <= %({0})b",
+    "after": "timestamp >= %({0})b",
+}
+_SERVER_ERROR = {
+    "error_id": "id = ANY(%({0})b::bigint[])",
+    "user": f"username = {_BY}",
+    "before": "error_date <= %({0})b",
+    "after": "error_date >= %({0})b",
+}
+_GROUPS = {
+    "user": "username",
+    "day": "to_char(timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
+    "hour": "to_char(timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24')",
+    "country": "'_none_'",
+    "subdivision": "'_none_'",
+}
+"""What accesses are grouped by; where they come from is not known."""
+_SPREAD = "percentile_cont(ARRAY[0, 0.25, 0.5, 0.75, 0.95, 1]) WITHIN GROUP (ORDER BY {0}::float8)"
 _FAILED = "a.record_id = r.id AND a.attempt_no = r.attempt_no AND a.outcome = 'error'"
 """Of a record's attempts, the last one, if it failed."""
+_NOT_FILTERS = {"limit", "cursor", "include", "exclude", "group_by"}
 _PEOPLE = {"owner_user", "creator_user", "username", "user"}
-_NOT_FILTERS = {"limit", "cursor", "include", "exclude"}
 
 Composed = tuple[str, dict[str, Any]]
 
@@ -257,6 +279,46 @@ def jobs(query: Any, limit: int) -> Composed:
     return _select("SELECT id FROM job", "id", clauses, params, query.cursor)
 
 
+def accesses(query: Any, limit: int) -> Composed:
+    """Ids of accesses that fit, newest first."""
+    clauses, params = _accesses(query)
+    return _select("SELECT id FROM access_log", "id", clauses, params | {"limit": limit}, query.cursor)
+
+
+def access_summary(query: Any) -> Composed:
+    """Accesses by group, module and method: how many, how long, how large."""
+    group = _GROUPS[query.group_by.value]
+    clauses, params = _accesses(query)
+    if query.group_by.value == "user":
+        clauses.append("username IS NOT NULL")
+    where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
+    return (
+        f"SELECT {group}, module, method, count(*), {_SPREAD.format('request_duration')},"
+        f" {_SPREAD.format('response_bytes')} FROM access_log{where} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+        params,
+    )
+
+
+def _accesses(query: Any) -> tuple[list[str], dict[str, Any]]:
+    clauses: list[str] = []
+    params: dict[str, Any] = {}
+    cased: dict[str, Callable[[Any], str]] = {"module": str.lower, "method": str.upper, "user": str}
+    for name, value in _given(query):
+        clauses.append(_ACCESS[name].format(name))
+        params[name] = [cased[name](v) for v in value] if name in cased else _value(value)
+    return clauses, params
+
+
+def server_errors(query: Any, limit: int) -> Composed:
+    """Ids of errors that fit, newest first."""
+    clauses: list[str] = []
+    params: dict[str, Any] = {"limit": limit}
+    for name, value in _given(query):
+        clauses.append(_SERVER_ERROR[name].format(name))
+        params[name] = [str(v) for v in value] if name == "user" else _value(value)
+    return _select("SELECT id FROM server_error", "id", clauses, params, query.cursor)
+
+
 def _hashes(texts: list[str]) -> list[bytes]:
     """Those of the texts that are hashes; the others fit no molecule."""
     return [bytes.fromhex(text) for text in texts if re.fullmatch("([0-9a-f]{2})+", text)]
@@ -292,4 +354,6 @@ FRAGMENTS: Mapping[str, Mapping[str, str]] = {
     "manager": _MANAGER,
     "operation": _OPERATION,
     "job": _JOB,
+    "access": _ACCESS,
+    "server error": _SERVER_ERROR,
 }

@@ -13,8 +13,10 @@ import msgspec
 from qchive.kinds.kind import Outcome, ResultRefused
 from qchive.wire import Bytes, blob_as_served, compress, dec_hook
 
-_OUTPUTS = "_qcfractal_compressed_outputs"
-_NATIVE_FILES = "_qcfractal_compressed_native_files"
+PACKED_PARTS = b"_qcfractal_compressed_"
+"""How the names of extras begin that hold parts which the manager compressed by itself."""
+_OUTPUTS = PACKED_PARTS.decode() + "outputs"
+_NATIVE_FILES = PACKED_PARTS.decode() + "native_files"
 _NESTED_FAILURE = "\n\n===== nested failure =====\n\n"
 OUTPUT_TYPES = ("stdout", "stderr", "error")
 BLOB_LIMIT = 1 << 30

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from qchive._version import __version__
 from qchive.api import endpoints
 from qchive.api.about import Asker, Information, Ping
+from qchive.db import statements
+from qchive.db.pool import Connection
 from qchive.server.context import Context
 from qchive.server.openapi import document, route_list
 
@@ -36,13 +40,24 @@ async def information(ctx: Context) -> Information:
         manager_heartbeat_frequency=s.heartbeat_frequency,
         manager_heartbeat_frequency_jitter=s.heartbeat_jitter,
         manager_heartbeat_max_missed=s.heartbeat_max_missed,
-        motd=s.motd,
+        motd=await motd(ctx),
     )
 
 
 async def motd(ctx: Context) -> str:
-    """The message of the day."""
-    return ctx.settings.motd
+    """The message of the day: what was last put there, else that of the settings."""
+
+    async def work(conn: Connection) -> list[str]:
+        return await statements.column(conn, "settings/get", key="motd")
+
+    found = await ctx.db.read(work)
+    return msgspec.json.decode(found[0], type=str) if found else ctx.settings.motd
+
+
+async def set_motd(ctx: Context, body: str) -> None:
+    """Change the message of the day, for all processes at once."""
+    value = msgspec.json.encode(body).decode()
+    await ctx.db.run(lambda conn: statements.execute(conn, "settings/set", key="motd", value=value))
 
 
 async def openapi(ctx: Context) -> dict[str, Any]:

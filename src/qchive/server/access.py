@@ -12,11 +12,13 @@ from qchive.server.settings import Settings
 _EVERYTHING = frozenset({"read", "add", "modify", "delete", "claim", "return"})
 _CHANGE = frozenset({"read", "add", "modify", "delete"})
 _READ = frozenset({"read"})
+_SERVER = ("access_log", "server_errors", "internal_jobs")
+"""What a server notes of itself."""
 
 ROLES: dict[str, dict[str, frozenset[str]]] = {
     "admin": {
         r: _EVERYTHING
-        for r in ("information", "me", "users", "groups", "managers", "records", "datasets", "tasks", "internal_jobs")
+        for r in ("information", "me", "users", "groups", "managers", "records", "datasets", "tasks", *_SERVER)
     },
     "maintain": {
         "information": frozenset({"read", "modify"}),
@@ -26,7 +28,7 @@ ROLES: dict[str, dict[str, frozenset[str]]] = {
         "managers": _READ,
         "records": _CHANGE,
         "datasets": _CHANGE,
-        "internal_jobs": _CHANGE,
+        **dict.fromkeys(_SERVER, _CHANGE),
     },
     "monitor": {
         "information": _READ,
@@ -34,7 +36,7 @@ ROLES: dict[str, dict[str, frozenset[str]]] = {
         "managers": _READ,
         "records": _READ,
         "datasets": _READ,
-        "internal_jobs": _READ,
+        **dict.fromkeys(_SERVER, _READ),
     },
     "submit": {"information": _READ, "me": _CHANGE, "managers": _READ, "records": _CHANGE, "datasets": _CHANGE},
     "read": {"information": _READ, "me": _CHANGE, "managers": _READ, "records": _READ, "datasets": _READ},
@@ -66,6 +68,8 @@ class Caller(msgspec.Struct, frozen=True):
     user_id: int | None = None
     scope: Scope | None = None
     """What the API token that was shown may do; None if it was none."""
+    token_id: int | None = None
+    """That API token."""
 
     @property
     def owner(self) -> str | None:

@@ -18,14 +18,16 @@ from qchive.api import endpoints
 from qchive.db.pool import Database
 from qchive.errors import NoSuchPath, UnknownKind
 from qchive.kinds import KINDS, Kind
-from qchive.server import page, presence
+from qchive.server import health, page, presence
 from qchive.server.bind import on_error, refusal, routes
 from qchive.server.dispatch import Addresses
 from qchive.server.gate import Gate
 from qchive.server.handlers import handlers
 from qchive.server.marks import Marks
 from qchive.server.proxies import Proxies
+from qchive.server.seen import Seen
 from qchive.server.settings import Settings
+from qchive.server.watch import Watch
 
 log = logging.getLogger("qchive.server")
 
@@ -41,6 +43,8 @@ def create_app(conninfo: str, settings: Settings, *, kinds: Mapping[str, Kind] =
         db = Database(conninfo, size=settings.database_pool, patience=settings.database_patience)
         await db.open()
         app.state.db = db
+        app.state.watch = door.watch = Watch(db, settings)
+        app.state.watch.begin()
         app.state.gate = Gate(db, settings)
         seen = asyncio.create_task(presence.keep(db))
         try:
@@ -49,12 +53,13 @@ def create_app(conninfo: str, settings: Settings, *, kinds: Mapping[str, Kind] =
             seen.cancel()
             with suppress(asyncio.CancelledError):
                 await seen
+            await app.state.watch.end()
             await db.close()
 
     rows = endpoints(kinds)
     answering = routes(rows, handlers(rows))
     app = Starlette(
-        routes=[*page.ROUTES, *answering, *_unknown_kinds()],
+        routes=[*page.ROUTES, *health.ROUTES, *answering, *_unknown_kinds()],
         lifespan=lifespan,
         exception_handlers={HTTPException: on_error, Exception: on_error},
     )
@@ -63,7 +68,8 @@ def create_app(conninfo: str, settings: Settings, *, kinds: Mapping[str, Kind] =
     app.state.kinds = kinds
     app.state.endpoints = rows
     app.state.marks = Marks()
-    return _Door(app, Addresses(answering), Proxies(settings.trusted_proxies, settings.proxy_header))
+    door = _Door(app, Addresses(answering), Proxies(settings.trusted_proxies, settings.proxy_header))
+    return door
 
 
 def _unknown_kinds() -> list[Route]:
@@ -88,21 +94,33 @@ class _Door:
         self.app = app
         self.addresses = addresses
         self.proxies = proxies
+        self.watch: Watch
+        """There as soon as the database is, so before the first request."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            self.proxies.see_through(scope)
-            path = scope["path"]
-            if len(path) > LONGEST:
-                await refusal(NoSuchPath("404 Not Found: the address is too long"))(scope, receive, send)
-                return
-            if path.startswith("//"):
-                scope["path"] = path = "/" + path.lstrip("/")
-            found = self.addresses.find(scope["method"], path)
-            if found is not None:
-                serve, scope["path_params"] = found
-                scope["app"] = self.app
-                response = await serve(Request(scope, receive, send))
-                await response(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        self.proxies.see_through(scope)
+        seen = self.watch.see(scope, send)
+        try:
+            await self._serve(scope, receive, seen)
+        finally:
+            self.watch.note(seen)
+
+    async def _serve(self, scope: Scope, receive: Receive, seen: Seen) -> None:
+        path = scope["path"]
+        if len(path) > LONGEST:
+            await refusal(NoSuchPath("404 Not Found: the address is too long"))(scope, receive, seen.send)
+            return
+        if path.startswith("//"):
+            scope["path"] = path = "/" + path.lstrip("/")
+        scope["qchive.seen"] = seen
+        found = self.addresses.find(scope["method"], path)
+        if found is not None:
+            serve, scope["path_params"] = found
+            scope["app"] = self.app
+            response = await serve(Request(scope, receive, seen.send))
+            await response(scope, receive, seen.send)
+            return
+        await self.app(scope, receive, seen.send)

@@ -25,6 +25,9 @@ Handler = Callable[..., Awaitable[Any]]
 LOGIN_BODY = 1 << 16
 """Bytes that are read of whoever is about to log in, at most."""
 
+STRANGERS_BODY = 1 << 22
+"""Bytes that are read of whoever has not logged in, at most: what JSON says in one of them may need fifty in memory."""
+
 
 def reply(value: Any, content_type: str = wire.JSON, status: int = 200) -> Response:
     """An answer. Its content type carries no charset: existing clients compare it literally."""
@@ -50,6 +53,7 @@ def routes(rows: tuple[Endpoint, ...], handlers: Mapping[str, Handler]) -> list[
 def _route(path: str, by_method: Mapping[str, Endpoint], handlers: Mapping[str, Handler]) -> Route:
     async def serve(request: Request) -> Response:
         endpoint = by_method[request.method if request.method != "HEAD" else "GET"]
+        request.scope["qchive.seen"].endpoint = endpoint
         try:
             return await _answer(request, endpoint, handlers[endpoint.name])
         except ClientDisconnect:
@@ -72,8 +76,10 @@ async def _answer(request: Request, endpoint: Endpoint, handler: Handler) -> Res
         caller, most = access.ANYBODY, LOGIN_BODY
     else:
         caller = await app.gate.identify(visit)
+        visit.known(caller)
         access.admit(caller, endpoint, app.settings)
-    ctx = Context(app.db, app.settings, app.kinds, caller, endpoint, app.marks, app.gate, visit)
+        most = min(most, STRANGERS_BODY) if caller is access.ANYBODY else most
+    ctx = Context(app.db, app.settings, app.kinds, caller, endpoint, app.marks, app.watch.tally, app.gate, visit)
     given: list[Any] = []
     if endpoint.upload:
         given += await read_upload(request, endpoint, most)

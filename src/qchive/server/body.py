@@ -8,6 +8,7 @@ from typing import Any, get_args
 from urllib.parse import parse_qsl
 
 import msgspec
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
@@ -16,6 +17,7 @@ from qchive.api.endpoint import Endpoint
 from qchive.errors import InvalidBody, NotFound, TooLarge
 
 FORM = "application/x-www-form-urlencoded"
+_CHARSETS = (b"utf-8", b"utf8", b"us-ascii", b"ascii")
 
 Files = list[tuple[str, bytes]]
 
@@ -48,6 +50,7 @@ async def read_body(request: Request, endpoint: Endpoint, limit: int) -> Any:
     """The decoded body of a request."""
     kind = content_type(request.headers.get("content-type"))
     raw = await _read(request, limit)
+    request.scope["qchive.seen"].read(raw)
     if not raw:
         raise InvalidBody("Expected body, but it is empty")
     if endpoint.form and kind == FORM:
@@ -70,8 +73,13 @@ async def _read(request: Request, limit: int) -> bytes:
 
 async def read_upload(request: Request, endpoint: Endpoint, limit: int) -> tuple[Any, Files]:
     """The structured part and the files of a multipart request."""
-    if content_type(request.headers.get("content-type")) != "multipart/form-data":
+    header = request.headers.get("content-type")
+    if content_type(header) != "multipart/form-data":
         raise InvalidBody("Send files as multipart/form-data: parts named `files`, and one named `body_data`")
+    charset = parse_options_header(header)[1].get(b"charset", b"utf-8")
+    if charset.lower() not in _CHARSETS:
+        # Python knows charsets that make text of it which cannot be written again, or none at all.
+        raise InvalidBody("Send the parts of an upload in UTF-8, and leave `charset` out")
     length = request.headers.get("content-length", "")
     if not length.isdigit() or int(length) > limit:
         raise TooLarge(f"An upload states its length, and has at most {limit} bytes", limit=limit)

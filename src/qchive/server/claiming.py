@@ -39,7 +39,10 @@ async def claim(ctx: Context, body: Claim) -> list[RecordTask]:
         tasks = await payload.tasks(conn, ctx.kinds, ids)
         return [tasks[i] for i in ids]
 
-    return await ctx.db.run(work)
+    tasks = await ctx.db.run(work)
+    ctx.tally.claims += 1
+    ctx.tally.claimed += len(tasks)
+    return tasks
 
 
 def _offer(ctx: Context, body: Claim, tags: list[str], programs: dict[str, Any]) -> matching.Offer:

@@ -14,6 +14,7 @@ from qchive.server.access import Caller
 from qchive.server.gate import Gate
 from qchive.server.marks import Marks
 from qchive.server.settings import Settings
+from qchive.server.tally import Tally
 from qchive.server.visit import Visit
 
 
@@ -26,6 +27,7 @@ class Context(msgspec.Struct, frozen=True):
     caller: Caller
     endpoint: Endpoint
     marks: Marks
+    tally: Tally
     gate: Gate
     visit: Visit
 

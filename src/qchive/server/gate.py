@@ -36,6 +36,7 @@ class Holder(msgspec.Struct, frozen=True):
     role: str
     enabled: bool
     scope: str | None = None
+    token_id: int | None = None
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -268,7 +269,7 @@ def _caller(holder: Holder) -> Caller:
     if not holder.enabled:
         raise _disabled(holder.id, holder.username)
     scope = None if holder.scope is None else Scope.of(holder.scope)
-    return Caller(holder.role, holder.username, holder.id, scope)
+    return Caller(holder.role, holder.username, holder.id, scope, holder.token_id)
 
 
 def _is_access(key: str, token: str) -> bool:

@@ -9,6 +9,7 @@ from qchive.api.login import Credentials, LoggedIn, LoggedOut, Renewed, Tokens
 from qchive.db import statements
 from qchive.db.pool import Connection
 from qchive.server import signing
+from qchive.server.access import Caller
 from qchive.server.context import Context
 from qchive.server.gate import Account, hash_of
 from qchive.server.settings import Settings
@@ -19,7 +20,7 @@ SHOWN = 20
 
 async def login(ctx: Context, body: Credentials) -> Tokens:
     """Tokens for a name and a password."""
-    account = await ctx.gate.log_in(ctx.visit.address, body)
+    account = await _log_in(ctx, body)
     key, claims = await ctx.gate.key(), signing.Claims(account.id, account.epoch)
     lifetime = ctx.settings.jwt_refresh_token_expires
     return Tokens(
@@ -30,7 +31,18 @@ async def login(ctx: Context, body: Credentials) -> Tokens:
 async def refresh(ctx: Context) -> Renewed:
     """A new access token for a refresh token."""
     account, key = await ctx.gate.renew(ctx.visit.authorization)
+    ctx.visit.known(_caller(account))
     return Renewed(access_token=_access(key, account, ctx.settings))
+
+
+async def _log_in(ctx: Context, given: Credentials) -> Account:
+    account = await ctx.gate.log_in(ctx.visit.address, given)
+    ctx.visit.known(_caller(account))
+    return account
+
+
+def _caller(account: Account) -> Caller:
+    return Caller(account.role, account.username, account.id)
 
 
 def _access(key: str, account: Account, settings: Settings) -> str:
@@ -42,7 +54,7 @@ def _access(key: str, account: Account, settings: Settings) -> str:
 async def session_login(ctx: Context, body: Credentials) -> LoggedIn:
     """Log in with a browser: a new session takes the place of the one it may have."""
     ctx.visit.check_same_site()
-    account = await ctx.gate.log_in(ctx.visit.address, body)
+    account = await _log_in(ctx, body)
     key, former = secrets.token_urlsafe(32), ctx.visit.session_key
 
     async def work(conn: Connection) -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from qchive.api.endpoint import Projection
 from qchive.api.managers import (
+    ALWAYS,
     Activation,
     ActiveQuery,
     Heartbeat,
@@ -141,7 +142,7 @@ def _project(manager: Manager, asked: Projection) -> Any:
         return manager
     whole = msgspec.structs.asdict(manager)
     keep = set(whole) if names & {"*", "**"} else names
-    keep = (keep - set(asked.exclude or ())) | {"id", "name"}
+    keep = (keep - set(asked.exclude or ())) | set(ALWAYS)
     return {k: v for k, v in whole.items() if k in keep}
 
 

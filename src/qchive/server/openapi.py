@@ -9,6 +9,7 @@ import msgspec
 
 from qchive._version import __version__
 from qchive.api.endpoint import Endpoint
+from qchive.api.managers import ALWAYS, Manager
 from qchive.server.visit import COOKIE
 from qchive.wire import JSON, MSGPACK, Bytes, Json
 
@@ -42,6 +43,8 @@ def document(rows: tuple[Endpoint, ...], title: str) -> dict[str, Any]:
     """The whole document."""
     kinds = _types(rows)
     schemas, components = msgspec.json.schema_components(kinds, schema_hook=_schema_of, ref_template=_REF)
+    # Whoever asks may leave the rest out; other answers of which one may choose parts say so by their types.
+    components.get(Manager.__name__, {})["required"] = list(ALWAYS)
     by_type = dict(zip(map(id, kinds), schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for row in rows:
@@ -118,14 +121,8 @@ def _parameters(row: Endpoint) -> list[dict[str, Any]]:
     ]
     if row.query is not None:
         for field in msgspec.structs.fields(row.query):
-            found.append(
-                {
-                    "name": field.encode_name,
-                    "in": "query",
-                    "required": False,
-                    "schema": msgspec.json.schema(field.type, schema_hook=_schema_of),
-                }
-            )
+            (schema,), _ = msgspec.json.schema_components([field.type], schema_hook=_schema_of, ref_template=_REF)
+            found.append({"name": field.encode_name, "in": "query", "required": False, "schema": schema})
     return found
 
 

@@ -10,10 +10,12 @@ from datetime import datetime
 import msgspec
 
 from qchive.api import operations as api
+from qchive.api.endpoint import Count
 from qchive.api.records import Selection, StatusCount
 from qchive.db import statements, where
 from qchive.db.pool import Connection
 from qchive.errors import CountMoved, InvalidBody, NotFound, NotUndoable
+from qchive.kinds.kind import Id
 from qchive.server import access, jobs
 from qchive.server.context import Context
 from qchive.server.running import RUN, run_to_the_end
@@ -24,13 +26,12 @@ EXAMPLES = 5
 
 
 class Looked(msgspec.Struct, frozen=True, array_like=True):
-    """What a preview saw, as its token carries it."""
+    """What a preview was asked, and what it saw, as its token carries it. Whoever has read this can make one up, so it
+    gives no right and is checked like any request."""
 
-    action: str
-    filter: Selection
-    changes: dict[str, str | int]
-    count: int
-    upto: int
+    plan: api.Plan
+    count: Count
+    upto: Id
     """The highest id that fitted: what comes later is left alone."""
 
 
@@ -56,7 +57,7 @@ class Row(msgspec.Struct):
 async def preview(ctx: Context, body: api.Plan) -> api.Preview:
     """Count what an action would change, with a few examples and a token to do it."""
     action = _action(ctx, body.action)
-    changes = _changes(body, action)
+    _changes(body, action)
 
     async def work(conn: Connection) -> tuple[Counts, list[api.Example]]:
         counts = await _counts(conn, body.filter, action)
@@ -71,7 +72,7 @@ async def preview(ctx: Context, body: api.Plan) -> api.Preview:
         others=counts.others,
         examples=examples,
         background=counts.count > ctx.settings.operation_at_once,
-        token=_token(Looked(action.name, body.filter, changes, counts.count, counts.upto)),
+        token=_token(Looked(body, counts.count, counts.upto)),
     )
 
 
@@ -134,17 +135,19 @@ def _token(looked: Looked) -> str:
 def _looked(token: str) -> Looked:
     try:
         return msgspec.msgpack.decode(base64.urlsafe_b64decode(token), type=Looked)
-    except (binascii.Error, ValueError, msgspec.DecodeError):
+    except (binascii.Error, ValueError, RecursionError, msgspec.DecodeError):
         raise InvalidBody("This is no token of a preview: ask for one with operations/preview") from None
 
 
 async def apply(ctx: Context, body: api.Apply) -> api.Operation:
     """Do what was looked at, unless something else would be changed by now."""
     looked = _looked(body.token)
-    action = _action(ctx, looked.action)
+    plan = looked.plan
+    action = _action(ctx, plan.action)
+    changes = _changes(plan, action)
 
     async def work(conn: Connection) -> api.Operation:
-        now = (await _counts(conn, looked.filter, action, looked.upto)).count
+        now = (await _counts(conn, plan.filter, action, looked.upto)).count
         if abs(now - looked.count) > body.tolerance * looked.count:
             raise CountMoved(
                 f"{now} records would be changed by now, not {looked.count} as in the preview: look again",
@@ -157,8 +160,8 @@ async def apply(ctx: Context, body: api.Apply) -> api.Operation:
             action=action.name,
             effect=action.effect,
             reason=body.reason,
-            changes=looked.changes,
-            filter=msgspec.json.encode(looked.filter).decode(),
+            changes=changes,
+            filter=msgspec.json.encode(plan.filter).decode(),
             upto=looked.upto,
             expected=now,
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -13,12 +12,13 @@ from qchive.api.metadata import TaskReturnMetadata
 from qchive.api.tasks import Return, attempt_of
 from qchive.db import statements
 from qchive.db.pool import Connection
-from qchive.errors import LimitExceeded, ManagerRefused, QCHiveError
+from qchive.errors import InvalidBody, LimitExceeded, ManagerRefused, QCHiveError, TooLarge
 from qchive.kinds import Kind
 from qchive.kinds.kind import ResultRefused
-from qchive.kinds.result import ComputeError, FailedOperation, failure, schema_name
+from qchive.kinds.result import PACKED_PARTS, ComputeError, FailedOperation, failure, schema_name
 from qchive.server import storing
 from qchive.server.context import Context
+from qchive.server.faults import fault
 from qchive.server.judging import Standing, Verdict, judge
 from qchive.server.resetting import reset_failed
 from qchive.server.settings import AutoReset
@@ -81,19 +81,29 @@ async def return_finished(ctx: Context, body: Return) -> TaskReturnMetadata:
     if len(body.results_compressed) > most:
         raise LimitExceeded(f"Attempted to return too many results - limit is {most}", limit=most)
     packed = {task_id: data.data for task_id, data in body.results_compressed.items()}
-    sizes = [unpacked_size(data) for data in packed.values()]
-    if None in sizes or sum(size or 0 for size in sizes) > AT_ONCE:
-        given = await asyncio.to_thread(_read_all, ctx, packed)
-    else:
-        given = _read_all(ctx, packed)
+    given = _read_all(ctx, packed) if _quick(packed) else await asyncio.to_thread(_read_all, ctx, packed)
     try:
-        return await _take(ctx, name, packed, given)
+        taken = await _take(ctx, name, packed, given)
     except QCHiveError:
         raise
     except Exception as trouble:
         # One result holds something that neither we nor PostgreSQL foresaw. The others shall not suffer from it.
-        log.error("results of %s are taken one by one: %s", name, trouble)
-        return _merged([await _take_alone(ctx, name, packed, one) for one in given])
+        log.error("results of %r are taken one by one: %r", name, trouble)
+        taken = _merged([await _take_alone(ctx, name, packed, one) for one in given])
+    ctx.tally.accepted += len(taken.accepted_ids)
+    ctx.tally.rejected += len(taken.rejected_info)
+    return taken
+
+
+def _quick(packed: Mapping[int, bytes]) -> bool:
+    """Whether results are small, and hold no packed parts: these may unpack to a million times their own size."""
+    sizes = [unpacked_size(data) for data in packed.values()]
+    if None in sizes or sum(size or 0 for size in sizes) > AT_ONCE:
+        return False
+    try:
+        return not any(PACKED_PARTS in decompress_bytes(data, "zstd", AT_ONCE) for data in packed.values())
+    except (InvalidBody, TooLarge):
+        return False
 
 
 def _read_all(ctx: Context, packed: Mapping[int, bytes]) -> list[Returned]:
@@ -115,9 +125,9 @@ def _read(ctx: Context, task_id: int, data: bytes, kind: Kind | None = None) -> 
         return Returned(task_id, storing.success(ctx.kinds, kind.outcome(unpacked)), kind=read_for)
     except (ResultRefused, QCHiveError, RecursionError) as e:
         return _unfit(task_id, str(e), read_for)
-    except Exception:
+    except Exception as e:
         # A fault of ours: it costs this one result, not its neighbours.
-        return _unforeseen(task_id, read_for)
+        return _unforeseen(e, task_id, read_for)
 
 
 def _likely(kinds: Mapping[str, Kind], schema: str | None) -> Kind | None:
@@ -148,9 +158,8 @@ def _unfit(task_id: int, reason: str, kind: str | None = None) -> Returned:
     return Returned(task_id, storing.failure(FailedOperation(error=error)), reason, kind)
 
 
-def _unforeseen(task_id: int, kind: str | None = None) -> Returned:
-    error_id = secrets.token_hex(6)
-    log.exception("error %s: the result of task %s", error_id, task_id)
+def _unforeseen(error: Exception, task_id: int, kind: str | None = None) -> Returned:
+    error_id = fault(error, f"the result of task {task_id}").fields["error_id"]
     return _unfit(task_id, f"Internal server error {error_id}: ask your admin", kind)
 
 
@@ -174,8 +183,8 @@ async def _take_alone(ctx: Context, name: str, packed: Mapping[int, bytes], one:
         return await _take(ctx, name, packed, [one])
     except QCHiveError:
         raise
-    except Exception:
-        return await _take(ctx, name, packed, [_unforeseen(one.task_id)])
+    except Exception as e:
+        return await _take(ctx, name, packed, [_unforeseen(e, one.task_id)])
 
 
 def _merged(answers: Sequence[TaskReturnMetadata]) -> TaskReturnMetadata:

@@ -10,7 +10,8 @@ import msgspec
 
 from qchive.api.about import LIMITS
 from qchive.diagnosis import ErrorClass
-from qchive.errors import BadConfiguration, LimitTooSmall, NotLoopback, WeakSecret
+from qchive.errors import BadConfiguration, LimitTooSmall, NoNetwork, NotLoopback, WeakSecret
+from qchive.logged import LogFormat, LogLevel
 from qchive.server.proxies import networks
 
 SMALLEST = dict.fromkeys(LIMITS, 4) | {
@@ -93,6 +94,20 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """An action on more records than this, chosen by a filter, is done by a job in the background."""
     internal_job_keep: Seconds = 0
     """Seconds that internal jobs are kept after their end; 0: for ever."""
+    log_access: bool = False
+    """Whether every request is noted in the database, for administrators to look at."""
+    access_log_keep: Seconds = 0
+    """Seconds that these notes are kept; 0: for ever."""
+    error_log_keep: Seconds = 0
+    """Seconds that unforeseen errors are kept; 0: for ever."""
+    hide_internal_errors: bool = True
+    """Whether people are told of an unforeseen error by its id alone, instead of all that went wrong."""
+    log_format: LogFormat = LogFormat.text
+    """How lines of the log are written, `text` or `json`."""
+    loglevel: LogLevel = LogLevel.INFO
+    """The least important lines that are written: `DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`."""
+    metrics_from: list[str] = []
+    """Networks that may read `/metrics` beside this machine itself, such as `10.1.0.0/16`."""
     max_body: Bytes = 256 << 20
     """Largest request body, in bytes."""
     max_result: Bytes = 512 << 20
@@ -168,6 +183,7 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             WeakSecret: `jwt_secret_key` could be guessed.
             LimitTooSmall: a limit below what existing clients can work with, or one that does not exist.
             BadConfiguration: a proxy that is no address, or a certificate without a key or the other way round.
+            NoNetwork: one of `metrics_from` is none.
         """
         networks(self.trusted_proxies)
         if (self.tls_certificate is None) != (self.tls_key is None):
@@ -180,6 +196,11 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
                 raise LimitTooSmall(f"There is no limit called {name!r}: those there are: {', '.join(SMALLEST)}")
             if value < SMALLEST[name]:
                 raise LimitTooSmall(f"api_limits.{name} = {value} is too small: at least {SMALLEST[name]}")
+        for network in self.metrics_from:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                raise NoNetwork(f"metrics_from: {error}. Write networks as 10.1.0.0/16 or fd00::/8") from None
         if not self.secure and not _is_loopback(self.host):
             raise NotLoopback(
                 f"Refusing to listen on {self.host}: everybody who reaches this server may do everything. "

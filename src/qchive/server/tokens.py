@@ -14,6 +14,7 @@ from qchive.server.gate import hash_of
 from qchive.server.settings import Settings
 from qchive.server.users import id_of
 from qchive.server.users import mine as myself
+from qchive.wire import utc
 
 MOST = 100
 """Tokens of one account."""
@@ -81,7 +82,7 @@ def _expiry(asked: datetime | None, settings: Settings) -> datetime | None:
         raise InvalidAccount("An API token must expire in the future")
     if most is not None and (asked is None or asked > now + timedelta(seconds=most)):
         raise InvalidAccount(f"On this server an API token holds for at most {most} seconds: give it an expiration")
-    return asked
+    return asked if asked is None else utc(asked)
 
 
 async def rename_theirs(ctx: Context, body: Renaming, user: str, token_id: int) -> APIToken:

@@ -8,10 +8,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from qchive.errors import Forbidden
+from qchive.server.access import Caller
 from qchive.server.settings import Settings
 
 COOKIE = "qcf_session"
 _HARMLESS = ("GET", "HEAD", "OPTIONS")
+
+
+def _host(origin: str) -> str | None:
+    """The host and port of an Origin header; None if it is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 class Visit:
@@ -59,10 +68,14 @@ class Visit:
                 username=None,
             )
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+        if origin is not None and _host(origin) != headers.get("host", "").lower():
             raise Forbidden(
                 "Forbidden: Cross-site request check failed - untrusted origin", user_id=None, username=None
             )
+
+    def known(self, caller: Caller) -> None:
+        """What is noted of the request carries this name."""
+        self._request.scope["qchive.seen"].caller = caller
 
     def begin_session(self, key: str) -> None:
         """Have the browser hold this secret, which is one of ours, or hold it longer."""

@@ -28,6 +28,14 @@ ACCOUNTS = (
     "INSERT INTO failed_login (address, username) VALUES ('::1', NULL)",
 )
 
+SEEN = (
+    "INSERT INTO access_log (timestamp, method, module, full_uri, request_duration, request_bytes, response_bytes,"
+    " status, user_agent, request_id) VALUES (now(), 'GET', 'api', '/', 0.1, 1, 2, 200, %(odd)s, 'r')",
+    "INSERT INTO server_error (id, error_date, version, error_text) VALUES (1, now(), '1', %(odd)s)",
+    "INSERT INTO server_stats VALUES ('2020-01-01', 1, 0.1, 3, '{\"singlepoint\": {\"complete\": 1}}')",
+    "INSERT INTO upkeep_loop VALUES (%(odd)s, now(), 0.1)",
+)
+
 KILLED = """
 import os, sys
 from pathlib import Path
@@ -66,6 +74,9 @@ def everything(api: Http, conninfo: str) -> None:
     sql(conninfo, "UPDATE record SET owner = %s WHERE id = %s", ODD, again)
     for statement in ACCOUNTS:
         sql(conninfo, statement)
+    with psycopg.connect(conninfo) as conn:
+        for statement in SEEN:
+            conn.execute(statement, {"odd": ODD})
     sql(conninfo, "SELECT make_move_month('2020-02-01')")
     for time in ("1999-01-01", "2020-02-02"):
         sql(conninfo, "INSERT INTO move (operation_id, record_id, time, source) VALUES (1, 1, %s, 'error')", time)

@@ -40,6 +40,8 @@ SAME = {
     "auto_reset": "auto_reset",
     "enable_security": "enable_security",
     "allow_unauthenticated_read": "allow_unauthenticated_read",
+    "log_access": "log_access",
+    "hide_internal_errors": "hide_internal_errors",
 }
 """The peer's name of a setting → ours. What is missing here has no effect on what we have so far."""
 

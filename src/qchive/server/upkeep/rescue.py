@@ -27,7 +27,7 @@ async def rescue(db: Database, settings: Settings) -> int:
             return 0
         freed = await losing.lose(conn, [worker_id for worker_id, _ in silent], settings.max_losses)
         for _, name in silent:
-            log.warning("manager %s has fallen silent", name)
+            log.warning("manager %r has fallen silent", name)
         return freed
 
     return await db.run(work)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
+from qchive.db import statements
 from qchive.db.pool import Database
 from qchive.errors import Unavailable
 from qchive.server.settings import Settings
+from qchive.server.upkeep import counting
 from qchive.server.upkeep.jobs.functions import FUNCTIONS, Function, add_periodic
 from qchive.server.upkeep.jobs.runner import Pace, Runner
 from qchive.server.upkeep.leader import lead
@@ -19,6 +22,9 @@ from qchive.server.upkeep.rescue import period, rescue
 from qchive.server.upkeep.together import together
 
 log = logging.getLogger("qchive.upkeep")
+
+NOTED = 10.0
+"""Seconds between notes that a loop has done its work."""
 
 Loop = tuple[str, float, Callable[[Database, Settings], Awaitable[int]]]
 
@@ -29,6 +35,7 @@ def loops(settings: Settings) -> tuple[Loop, ...]:
         ("rescue", period(settings), rescue),
         ("periodic jobs", 60.0, add_periodic),
         ("parts of the audit", PERIOD, make_months),
+        ("counts", counting.PERIOD, counting.count),
     )
 
 
@@ -66,9 +73,18 @@ async def _repeat(
     db: Database,
     settings: Settings,
 ) -> None:
+    noted = 0.0
     while True:
+        began = time.monotonic()
         try:
             await one_round(db, settings)
+            if began >= noted + NOTED:
+                noted = began
+                await _note(db, name, time.monotonic() - began)
         except Unavailable as trouble:
             log.warning("%s: %s", name, trouble)
         await asyncio.sleep(seconds)
+
+
+async def _note(db: Database, name: str, seconds: float) -> None:
+    await db.run(lambda conn: statements.execute(conn, "upkeep/note", name=name, seconds=seconds))

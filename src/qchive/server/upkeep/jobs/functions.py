@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from qchive.db import statements
 from qchive.db.pool import Connection, Database
-from qchive.server import jobs
+from qchive.server import jobs, statistics
 from qchive.server.running import RUN, Progress, run_batch
 from qchive.server.settings import Settings
 from qchive.server.upkeep.jobs.run import Run
@@ -38,8 +39,28 @@ async def run_operation(run: Run) -> dict[str, int]:
     return {"changed": at.changed}
 
 
+async def delete_old_access_log(run: Run) -> int:
+    """Remove what was noted of requests longer ago than it is kept; how many."""
+    before = datetime.now(UTC) - timedelta(seconds=run.settings.access_log_keep)
+    return await run.db.run(lambda conn: statements.execute(conn, "access_log/delete", before=before))
+
+
+async def delete_old_error_log(run: Run) -> int:
+    """Remove errors that are older than they are kept; how many."""
+    before = datetime.now(UTC) - timedelta(seconds=run.settings.error_log_keep)
+    return await run.db.run(lambda conn: statements.execute(conn, "error_log/delete", before=before))
+
+
+async def fill_statistics(run: Run) -> int:
+    """Write down what was computed in the last days; how many days."""
+    return await run.db.run(statistics.fill)
+
+
 FUNCTIONS: Mapping[str, Function] = {
     "internal_jobs.delete_old_internal_jobs": delete_old_internal_jobs,
+    "access_log.delete_old_access_log": delete_old_access_log,
+    "error_log.delete_old_error_log": delete_old_error_log,
+    "statistics.fill_statistics": fill_statistics,
     RUN: run_operation,
 }
 """Every function, by the name that jobs have it under."""
@@ -61,6 +82,24 @@ PERIODIC = (
         function="internal_jobs.delete_old_internal_jobs",
         delay=86400,
         wanted=lambda settings: settings.internal_job_keep > 0,
+    ),
+    Periodic(
+        name="delete_old_access_log",
+        function="access_log.delete_old_access_log",
+        delay=86400,
+        wanted=lambda settings: settings.access_log_keep > 0,
+    ),
+    Periodic(
+        name="delete_old_error_log",
+        function="error_log.delete_old_error_log",
+        delay=86400,
+        wanted=lambda settings: settings.error_log_keep > 0,
+    ),
+    Periodic(
+        name="fill_statistics",
+        function="statistics.fill_statistics",
+        delay=86400,
+        wanted=lambda settings: True,
     ),
 )
 

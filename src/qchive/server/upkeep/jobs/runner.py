@@ -18,7 +18,8 @@ from qchive.api.jobs import InternalJobStatusEnum
 from qchive.db import statements
 from qchive.db.pool import Connection, Database
 from qchive.errors import QCHiveError, Unavailable
-from qchive.server.faults import fault
+from qchive.server import error_log
+from qchive.server.faults import Fault, fault
 from qchive.server.jobs import tell
 from qchive.server.settings import Settings
 from qchive.server.upkeep.jobs.functions import Function
@@ -212,7 +213,9 @@ class Runner:
                 if not await self._put_back(run.job_id):
                     await self._end(run.job_id, InternalJobStatusEnum.cancelled)
                 return
-            text = wire.stored_json(_said(error, run.job_id))
+            faults: list[Fault] = []
+            text = wire.stored_json(_said(error, run.job_id, faults))
+            await self._persist(lambda conn: error_log.write(conn, faults))
             await self._end(run.job_id, InternalJobStatusEnum.error, text)
         else:
             await self._end(run.job_id, InternalJobStatusEnum.complete, result)
@@ -256,8 +259,8 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
             await event.wait()
 
 
-def _said(error: BaseException, job_id: int) -> str:
-    """An error as the result of a job: short, with the id that the log has it under."""
-    shown = fault(error, f"internal job {job_id}")
+def _said(error: BaseException, job_id: int, faults: list[Fault]) -> str:
+    """An error as the result of a job: short, with the id that the logs have it under."""
+    shown = fault(error, f"internal job {job_id}", faults.append)
     what = error.msg if isinstance(error, QCHiveError) else type(error).__name__
     return f"{what}. {shown.msg}"
