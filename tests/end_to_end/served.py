@@ -43,11 +43,14 @@ class Served:
 
 @contextmanager
 def served(
-    database: str, output: Path, *options: str, env: Mapping[str, str] | None = None, verify: bool = True
+    database: str | None, output: Path, *options: str, env: Mapping[str, str] | None = None, verify: bool = True
 ) -> Iterator[Served]:
-    """Such a server on a free port, from when it answers, while the context lasts."""
+    """Such a server on a free port, from when it answers, while the context lasts. Without `database`, `env` is all of
+    its environment."""
     argv = [sys.executable, "-m", "qchive.cli", "server", "--port", "0", *options]
-    environment = os.environ | {"QCHIVE_DATABASE_URL": database} | (env or {})
+    environment = (
+        dict(env or {}) if database is None else {**os.environ, "QCHIVE_DATABASE_URL": database, **(env or {})}
+    )
     with output.open("a") as log:
         process = subprocess.Popen(argv, stderr=log, stdout=log, env=environment)
     found = Served(process, output)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +16,7 @@ import httpx
 import psutil
 import psycopg
 
+from qchive.server.upkeep.leader import _LOCK
 from tests.end_to_end.served import Served, served
 from tests.factories import until
 
@@ -106,6 +110,43 @@ def test_one_that_is_killed_is_started_again_while_the_others_answer(database: s
         _ready(server, 3)
 
 
+def test_each_of_them_answers(database: str, tmp_path: Path) -> None:
+    with served(database, tmp_path / "log", "--no-security", "--processes", "2") as server:
+        _ready(server, 2)
+        until(lambda: all(_listens(one) for one in server.workers()))
+        for process in server.workers():
+            process.suspend()
+            try:
+                for _ in range(5):
+                    assert httpx.get(f"{server.address}/api/v1/ping", timeout=30).status_code == 200
+            finally:
+                process.resume()
+
+
+def test_none_of_them_outlives_the_main_process(database: str, tmp_path: Path) -> None:
+    with served(database, tmp_path / "log", "--no-security", "--processes", "2") as server:
+        below = server.workers()
+        server.send(signal.SIGKILL)
+        assert not psutil.wait_procs(below, timeout=30)[1]
+
+
+def test_server_and_upkeep_read_the_same_file(database: str, tmp_path: Path) -> None:
+    config = tmp_path / "server.yaml"
+    config.write_text(f"name: of the file\nport: 0\nenable_security: false\ndatabase_url: {database}\n")
+    env = {name: value for name, value in os.environ.items() if name != "QCHIVE_DATABASE_URL"}
+    env["QCHIVE_CONFIG"] = str(config)
+    log = tmp_path / "upkeep"
+    with served(None, tmp_path / "log", env=env) as server:
+        assert httpx.get(f"{server.address}/api/v1/information").json()["name"] == "of the file"
+        with log.open("w") as output:
+            upkeep = subprocess.Popen([sys.executable, "-m", "qchive.cli", "upkeep"], env=env, stderr=output)
+        try:
+            until(lambda: _leads(database))
+        finally:
+            upkeep.terminate()
+            assert upkeep.wait(60) == 0, log.read_text()
+
+
 def test_a_request_that_runs_is_answered_before_the_end(database: str, tmp_path: Path) -> None:
     with served(database, tmp_path / "log", "--no-security") as server, psycopg.connect(database) as blocker:
         blocker.execute("LOCK TABLE molecule IN ACCESS EXCLUSIVE MODE")
@@ -151,3 +192,15 @@ def _waits(database: str) -> bool:
 def _connects(place: tuple[str, int]) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(place) == 0
+
+
+def _listens(process: psutil.Process) -> bool:
+    return any(one.status == psutil.CONN_LISTEN for one in process.net_connections("tcp"))
+
+
+def _leads(database: str) -> bool:
+    held = (
+        "SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32) + objid::bigint = %s"
+    )
+    with psycopg.connect(database) as conn:
+        return conn.execute(held, [_LOCK]).fetchone() is not None

@@ -120,7 +120,7 @@ def server(
     no_migrate: NoMigrate = False,
     settings: Given = None,
     fd: Annotated[int | None, typer.Option(help="A socket that listens already.", hidden=True)] = None,
-    ready_fd: Annotated[int | None, typer.Option(help="Closed as soon as it answers.", hidden=True)] = None,
+    ready_fd: Annotated[int | None, typer.Option(help="Written to as soon as it answers.", hidden=True)] = None,
 ) -> None:
     """Run the server of an archive's database, until SIGTERM; SIGHUP reads the settings again and replaces its
     processes, while requests go on. The first start makes the account `admin`, and says the password on stderr, this

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Scope
 
 from qchive import wire
 from qchive.api.endpoint import Endpoint
@@ -61,7 +62,7 @@ def _route(path: str, by_method: Mapping[str, Endpoint], handlers: Mapping[str, 
         except Exception as error:
             answer = await on_error(request, error)
             if answer.status_code >= 500:
-                _hang_up(request)
+                hang_up(request.scope)
             return answer
 
     return Route(path, serve, methods=list(by_method))
@@ -90,11 +91,11 @@ async def _answer(request: Request, endpoint: Endpoint, handler: Handler) -> Res
     return visit.mark(answer, app.settings)
 
 
-def _hang_up(request: Request) -> None:
-    # An error status would end an unmodified compute manager, and with it hours of work. Without an answer it
-    # keeps its results and tries again.
-    abort = request.scope.get("extensions", {}).get("qchive.abort")
-    if abort is not None and request.url.path.startswith("/compute/"):
+def hang_up(scope: Scope) -> None:
+    """Leave a compute manager without an answer: an error status would end an unmodified one, and with it hours of
+    work. Like this it keeps its results and tries again."""
+    abort = scope.get("extensions", {}).get("qchive.abort")
+    if abort is not None and scope["path"].startswith("/compute/"):
         abort()
 
 

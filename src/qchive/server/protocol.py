@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from qchive.errors import Overloaded
-from qchive.server.bind import refusal
+from qchive.server.bind import hang_up, refusal
 from qchive.server.settings import Settings
 
 _PART = 64 << 10
@@ -29,7 +29,7 @@ def protocol(settings: Settings) -> type[HttpToolsProtocol]:
 
 
 class _Protocol(HttpToolsProtocol):
-    """HTTP with limits, and with a way to hang up without an answer (see `bind._hang_up`)."""
+    """HTTP with limits, and with a way to hang up without an answer (see `bind.hang_up`)."""
 
     timeout: float
     most: int
@@ -102,4 +102,5 @@ class _Protocol(HttpToolsProtocol):
 async def _overloaded(scope: Scope, receive: Receive, send: Send) -> None:
     answer = refusal(Overloaded("The server has as many connections as it takes; try again soon", retry_after=2))
     answer.headers["Connection"] = "close"
+    hang_up(scope)
     await answer(scope, receive, send)
