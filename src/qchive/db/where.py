@@ -251,32 +251,28 @@ def molecules(query: Any, limit: int) -> Composed:
 
 def managers(query: Any, limit: int) -> Composed:
     """Names of managers that fit, newest first."""
-    clauses: list[str] = []
-    params: dict[str, Any] = {"limit": limit}
-    for name, value in _given(query):
-        clauses.append(_MANAGER[name].format(name))
-        params[name] = _value(value)
-    return _select("SELECT name FROM worker", "id", clauses, params, query.cursor)
+    return _listed("SELECT name FROM worker", _MANAGER, query, limit)
 
 
 def operations(query: Any, limit: int) -> Composed:
     """Ids of operations that fit, newest first."""
-    clauses: list[str] = []
-    params: dict[str, Any] = {"limit": limit}
-    for name, value in _given(query):
-        clauses.append(_OPERATION[name].format(name))
-        params[name] = _plain(name, value)
-    return _select("SELECT id FROM operation", "id", clauses, params, query.cursor)
+    return _listed("SELECT id FROM operation", _OPERATION, query, limit)
 
 
 def jobs(query: Any, limit: int) -> Composed:
     """Ids of internal jobs that fit, newest first."""
-    clauses: list[str] = []
-    params: dict[str, Any] = {"limit": limit}
-    for name, value in _given(query):
-        clauses.append(_JOB[name].format(name))
-        params[name] = _plain(name, value)
-    return _select("SELECT id FROM job", "id", clauses, params, query.cursor)
+    return _listed("SELECT id FROM job", _JOB, query, limit)
+
+
+def server_errors(query: Any, limit: int) -> Composed:
+    """Ids of errors that fit, newest first."""
+    return _listed("SELECT id FROM server_error", _SERVER_ERROR, query, limit)
+
+
+def _listed(select: str, fragments: Mapping[str, str], query: Any, limit: int) -> Composed:
+    clauses = [fragments[name].format(name) for name, _ in _given(query)]
+    params = {name: _plain(name, value) for name, value in _given(query)}
+    return _select(select, "id", clauses, params | {"limit": limit}, query.cursor)
 
 
 def accesses(query: Any, limit: int) -> Composed:
@@ -307,16 +303,6 @@ def _accesses(query: Any) -> tuple[list[str], dict[str, Any]]:
         clauses.append(_ACCESS[name].format(name))
         params[name] = [cased[name](v) for v in value] if name in cased else _value(value)
     return clauses, params
-
-
-def server_errors(query: Any, limit: int) -> Composed:
-    """Ids of errors that fit, newest first."""
-    clauses: list[str] = []
-    params: dict[str, Any] = {"limit": limit}
-    for name, value in _given(query):
-        clauses.append(_SERVER_ERROR[name].format(name))
-        params[name] = [str(v) for v in value] if name == "user" else _value(value)
-    return _select("SELECT id FROM server_error", "id", clauses, params, query.cursor)
 
 
 def _hashes(texts: list[str]) -> list[bytes]:
