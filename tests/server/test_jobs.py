@@ -139,7 +139,7 @@ def test_a_job_that_fails_says_so_in_short(
     assert shown["result"].startswith(said)
     assert "/" not in shown["result"], "no paths"
     (error_id,) = [word for word in shown["result"].split() if word in caplog.text and word.isdigit()]
-    assert f"error {error_id}: internal job {shown['id']}" in caplog.text
+    assert f"error {error_id}: 'internal job {shown['id']}'" in caplog.text
     (kept,) = api.post("server_errors/query", {"error_id": [int(error_id)]})
     assert said in kept["error_text"]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -23,6 +25,8 @@ from qchive.server.upkeep.together import together
 
 log = logging.getLogger("qchive.upkeep")
 
+PATIENCE = 20.0
+"""Seconds that upkeep has to end in order: longer than jobs take to be put back."""
 NOTED = 10.0
 """Seconds between notes that a loop has done its work."""
 
@@ -57,13 +61,27 @@ async def _keep_up(conninfo: str, settings: Settings, functions: Mapping[str, Fu
 
     keeping = asyncio.create_task(together(lead(conninfo, work), Runner(db, settings, functions, pace).run()))
     running = asyncio.get_running_loop()
+
+    def stop() -> None:
+        keeping.cancel()
+        last = threading.Timer(PATIENCE, _leave)
+        last.daemon = True
+        last.start()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        running.add_signal_handler(number, keeping.cancel)
+        running.add_signal_handler(number, stop)
     try:
         with suppress(asyncio.CancelledError):
             await keeping
     finally:
         await db.close()
+
+
+def _leave() -> None:
+    """End now: some connection does not let go. Like any process of ours, this one may be killed at any moment."""
+    log.warning("ending took more than %d s, so this process leaves everything as it is", PATIENCE)
+    logging.shutdown()
+    os._exit(0)
 
 
 async def _repeat(

@@ -76,8 +76,8 @@ class Runner:
 
     async def run(self) -> None:
         """Never returns."""
-        await self._own.open()
         try:
+            await self._own.open()
             await together(
                 listen(self._own.conninfo, self._told), self._lane(maintenance=True), self._lane(maintenance=False)
             )
