@@ -18,8 +18,8 @@ def test_upkeep_logs_json_if_it_is_set_so(databases: Any) -> None:
             "-m",
             "qchive.cli",
             "upkeep",
-            "--settings",
-            '{"log_format": "json", "loglevel": "INFO"}',
+            "--set",
+            "log_format=json",
         ]
         environment = os.environ | {"QCHIVE_DATABASE_URL": conninfo}
         process = subprocess.Popen(argv, stderr=subprocess.PIPE, env=environment, text=True)
