@@ -51,8 +51,6 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
     """Status of those that exist, before."""
     changed: frozenset[int]
     """All that changed, relatives too."""
-    touched: Mapping[int, int | None] = {}
-    """Which operation had moved each of them last."""
 
     @property
     def fit(self) -> set[int]:
@@ -69,7 +67,6 @@ class Locked(msgspec.Struct, frozen=True):
     """Locked records: those asked for, and what an action on them reaches."""
 
     before: dict[int, Status]
-    touched: dict[int, int | None]
     start: set[int]
     """Those asked for that the action applies to; it spreads from them alone."""
     reached: set[int]
@@ -94,7 +91,7 @@ async def change(conn: Connection, ids: Iterable[int], what: Change) -> Moved:
             reason=what.reason,
             operation_id=operation_id,
         )
-    return Moved(asked=asked, before=family.before, changed=changed, touched=family.touched)
+    return Moved(asked=asked, before=family.before, changed=changed)
 
 
 async def _move(conn: Connection, what: Change, asked: Collection[int], family: Locked) -> tuple[int, frozenset[int]]:
@@ -160,19 +157,18 @@ async def lock_family(
     spread = action.spread if children and not undoing else Spread.none
     sources = action.sources & UNFINISHED if unfinished and spread is not Spread.none else action.sources
     before: dict[int, Status] = {}
-    touched: dict[int, int | None] = {}
     family = Family(ids, spread)
     await family.look(conn)
     while True:
         new = list((family.all | family.outside).difference(before))
         locked = await statements.tuples(conn, "records/lock_status", ids=new)
-        for i, status, operation_id in locked:
-            before[i], touched[i] = Status(status), operation_id
+        for i, status in locked:
+            before[i] = Status(status)
         start = {i for i in ids if i in before and before[i] in sources}
         family = Family(start, spread)
         await family.look(conn)
         if before.keys() >= family.all | family.outside:
-            return Locked(before, touched, start, family.reached(before, sources))
+            return Locked(before, start, family.reached(before, sources))
 
 
 def _json(value: Mapping[str, str | int]) -> str:
