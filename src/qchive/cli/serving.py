@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,27 +57,39 @@ def up(
     from qchive.local import Local
     from qchive.server.settings import Settings
 
-    stop = {signal.SIGINT, signal.SIGTERM}
-    # From here to the end a signal ends the archive in order, not in the middle of something.
-    signal.pthread_sigmask(signal.SIG_BLOCK, stop)
-    archive = Local(
-        data or default_data(),
-        port=port,
-        workers=workers,
-        cores_per_worker=cores,
-        memory_per_worker=memory,
-        tags=tag or ["*"],
-        database_url=database_url,
-        settings=Settings(enable_security=security),
-    )
+    # To the end a signal ends the archive in order, not in the middle of something.
+    with _waiting(signal.SIGINT, signal.SIGTERM) as stop:
+        archive = Local(
+            data or default_data(),
+            port=port,
+            workers=workers,
+            cores_per_worker=cores,
+            memory_per_worker=memory,
+            tags=tag or ["*"],
+            database_url=database_url,
+            settings=Settings(enable_security=security),
+        )
+        try:
+            if archive.admin_password is not None:
+                tell_administrator(archive.admin_password)
+            _announce(archive.address, archive.data)
+            _run_until_signal(archive, stop)
+        finally:
+            typer.echo("Ending …")
+            archive.stop()
+
+
+@contextmanager
+def _waiting(*numbers: signal.Signals) -> Iterator[set[signal.Signals]]:
+    """Hold these signals back, so that none is lost before somebody asks for it. Afterwards all is as it was before,
+    and those that still wait are dropped: what they ask for is done."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
-        if archive.admin_password is not None:
-            tell_administrator(archive.admin_password)
-        _announce(archive.address, archive.data)
-        _run_until_signal(archive, stop)
+        yield set(numbers)
     finally:
-        typer.echo("Ending …")
-        archive.stop()
+        while late := signal.sigpending() & set(numbers):
+            signal.sigwait(late)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _announce(address: str, data: Path) -> None:
@@ -155,17 +168,15 @@ def _serve_with_several(read: Callable[[], Settings], no_migrate: bool) -> None:
     from qchive.fleet import Fleet
     from qchive.server.first import first_administrator
 
-    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    # From here on they are waited for; what arrives before is not lost.
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    chosen = read()
-    database = database_of(chosen)
-    _fit(database, no_migrate)
-    if chosen.secure and (password := first_administrator(database)):
-        tell_administrator(password)
-    with Fleet(chosen, ["--no-migrate"] if no_migrate else []) as fleet:
-        typer.echo(f"The server answers at {fleet.address}", err=True)
-        fleet.run(read, signals)
+    with _waiting(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        chosen = read()
+        database = database_of(chosen)
+        _fit(database, no_migrate)
+        if chosen.secure and (password := first_administrator(database)):
+            tell_administrator(password)
+        with Fleet(chosen, ["--no-migrate"] if no_migrate else []) as fleet:
+            typer.echo(f"The server answers at {fleet.address}", err=True)
+            fleet.run(read, signals)
 
 
 def tell_administrator(password: str) -> None:

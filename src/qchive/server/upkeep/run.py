@@ -68,8 +68,10 @@ async def _keep_up(conninfo: str, settings: Settings, functions: Mapping[str, Fu
         last.daemon = True
         last.start()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    ending = (signal.SIGINT, signal.SIGTERM)
+    for number in ending:
         running.add_signal_handler(number, stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ending)  # which whoever started this process may have held back
     try:
         with suppress(asyncio.CancelledError):
             await keeping
