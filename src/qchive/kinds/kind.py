@@ -7,27 +7,15 @@ line in `kinds/__init__.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
 from qchive.canonical import canonical, content_hash
-
-Id = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, examples=[1])]
-"""The id of anything, as PostgreSQL can hold it."""
-
-Molecule = Mapping[str, Any]
-"""A molecule as it stands on the wire (`molecules-and-files.md` §1)."""
-
-
-class Part(msgspec.Struct, frozen=True):
-    """One molecule of a record's input: its place and, where the kind has them, its coefficient."""
-
-    role: str
-    molecule: int | Molecule
-    position: int = 0
-    coefficient: float | None = None
+from qchive.kinds.flow import Flow, View
+from qchive.kinds.parts import Id as Id
+from qchive.kinds.parts import Molecule as Molecule
+from qchive.kinds.parts import Part as Part
 
 
 class Inputs(msgspec.Struct, frozen=True):
@@ -52,6 +40,10 @@ class Facets(msgspec.Struct, frozen=True):
     basis: str | None = None
     qc_program: str | None = None
     keywords: Mapping[str, Any] | None = None
+    optimizer: str | None = None
+    """The program that optimizes geometries for a composite record."""
+    others: tuple[tuple[str, str, str | None], ...] = ()
+    """Program, method and basis of further computations behind a composite record."""
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -84,7 +76,7 @@ class Child(msgspec.Struct, frozen=True):
 class Outcome(msgspec.Struct, frozen=True):
     """What a successful result writes, decoded once at the door."""
 
-    properties: dict[str, Any]
+    properties: Mapping[str, Any] | None
     """As the wire shows them; energies in Hartree, lengths in Bohr, as QCSchema has them."""
     extras: dict[str, Any]
     provenance: dict[str, Any]
@@ -92,7 +84,7 @@ class Outcome(msgspec.Struct, frozen=True):
     """stdout, stderr, error: name → (compression, compressed bytes as received)."""
     native_files: dict[str, tuple[str, bytes]] = {}
     wavefunction: bytes | None = None
-    fields: dict[str, Any] = {}
+    fields: Mapping[str, Any] = {}
     """The kind's own plain fields (`energies` …)."""
     molecules: tuple[Part, ...] = ()
     """Molecules that the computation made (`final_molecule` …)."""
@@ -107,8 +99,24 @@ class ChildRole(msgspec.Struct, frozen=True):
     kind: str
 
 
-class Kind(msgspec.Struct, frozen=True, eq=False):
-    """A record type, declared once."""
+def _no_programs(_: Any) -> tuple[str, ...]:
+    return ()
+
+
+def _no_task(given: TaskInput) -> Task:
+    raise ResultRefused(f"Record {given.record_id} is not run by compute managers")
+
+
+def _no_outcome(_: bytes) -> Outcome:
+    raise ResultRefused("Such records are not run by compute managers")
+
+
+def _as_given(_: Any, parts: Sequence[Part], __: Mapping[int, Molecule]) -> Sequence[Part]:
+    return parts
+
+
+class Kind(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """A record type, declared once. Compute managers run its task, or the server advances its flow."""
 
     name: str
     specification: type[msgspec.Struct]
@@ -117,23 +125,42 @@ class Kind(msgspec.Struct, frozen=True, eq=False):
     facets: Callable[[Any], Facets]
     filters: Mapping[str, str]
     """Search field of this kind → facet column of the specification."""
-    programs: Callable[[Any], tuple[str, ...]]
+    molecule_filters: Mapping[str, str] | None = None
+    """Search field of this kind → role of the molecule; None: `<role>_id` for each of `molecules`."""
+    settle: Callable[[Any, Sequence[Part], Mapping[int, Molecule]], Sequence[Part]] = _as_given
+    """What a composite record is made of, from specification, parts by id and the molecules themselves: in one order,
+    without repeats. Raises `InputRefused` for what can only fail."""
+    programs: Callable[[Any], tuple[str, ...]] = _no_programs
     """The programs a worker needs, in the order the wire shows them."""
-    task: Callable[[TaskInput], Task]
-    outcome: Callable[[bytes], Outcome]
+    task: Callable[[TaskInput], Task] = _no_task
+    outcome: Callable[[bytes], Outcome] = _no_outcome
     """From an unpacked MessagePack result; raises `ResultRefused` for what does not belong to this kind."""
+    flow: Flow | None = None
+    """How the server computes a composite record."""
     molecules: tuple[str, ...]
     """Roles shown on the wire as `<role>_id`, and on request as `<role>`."""
     fields: Mapping[str, Any] = {}
     """Plain fields of the kind's own → value before the record is complete."""
     children: tuple[ChildRole, ...] = ()
+    views: tuple[View, ...] = ()
+    """What else a composite record shows on request."""
     schema: str = ""
     """The name of the schema by which a result is taken for one of this kind before the record has been looked at."""
     has_wavefunction: bool = False
-    is_service: bool = False
+    addable: bool = True
+    """Whether people may add such records."""
     example: Mapping[str, Any] = {}
     """Specification and inputs of a request to add records, as the description of the API shows them."""
-    version: int = 1
+
+    @property
+    def is_service(self) -> bool:
+        """Whether the server makes and gathers the computations behind such a record."""
+        return self.flow is not None
+
+    @property
+    def molecule_searches(self) -> Mapping[str, str]:
+        """Search field → role of the molecule."""
+        return self.molecule_filters or {f"{role}_id": role for role in self.molecules}
 
     def body(self, specification: Any) -> bytes:
         """The canonical JSON of a specification: stored, hashed, and sent as it is."""
@@ -152,3 +179,14 @@ class Kind(msgspec.Struct, frozen=True, eq=False):
 
 class ResultRefused(Exception):
     """A returned result that cannot be stored; the text is shown to the manager and on the record."""
+
+
+class InputRefused(Exception):
+    """An input that can only fail; the text says why."""
+
+
+def energy_of(properties: Mapping[str, Any] | None, fields: Mapping[str, Any] | None) -> float | None:
+    """The energy of a record in Hartree, of an optimization that of its last step; None if it has none."""
+    path = (fields or {}).get("energies")
+    value = path[-1] if path else (properties or {}).get("return_energy")
+    return float(value) if isinstance(value, int | float) else None
