@@ -175,8 +175,8 @@ ACTIONS: dict[str, Action] = {
             frozenset(Status) - {S.complete, S.invalid},
             None,
             Effect.keep,
-            Spread.none,
-            "Change tag or priority of what still has to be computed.",
+            Spread.children,
+            "Change tag or priority of what still has to be computed, also of what a composite record waits for.",
             unfinished=True,
         ),
         Action("comment", frozenset(Status), None, Effect.none, Spread.none, "Write a comment on records."),
@@ -223,6 +223,7 @@ EVENTS: dict[str, Event] = {
     e.name: e
     for e in (
         Event("claim", _from(S.waiting), S.running, "A compute manager takes the record's task."),
+        Event("start", _from(S.waiting), S.running, "The server starts on a composite record."),
         Event(
             "finish",
             _from(S.running, S.waiting, S.error),

@@ -13,7 +13,7 @@ from qchive.api.endpoint import Body, BulkGet, Count, Endpoint, Projection, Queu
 from qchive.api.metadata import DeleteMetadata, InsertMetadata, UpdateMetadata
 from qchive.api.tasks import RecordTask
 from qchive.kinds.kind import Id, Kind
-from qchive.status import RecordStatusEnum
+from qchive.status import PriorityEnum, RecordStatusEnum
 from qchive.wire import Bytes, Json
 
 # --- what a record looks like ------------------------------------------------------------------------------------
@@ -64,6 +64,42 @@ class RecordComment(msgspec.Struct, kw_only=True):
     comment: str
 
 
+class Dependency(msgspec.Struct, kw_only=True):
+    """A record that a composite record waits for, or waited for last."""
+
+    record_id: int
+    extras: dict[str, Any]
+
+
+class RecordService(msgspec.Struct, kw_only=True):
+    """How far the server is with a composite record that is not complete. Its state is for people to look at."""
+
+    id: int
+    record_id: int
+    tag: str
+    priority: PriorityEnum
+    find_existing: bool
+    service_state: dict[str, Any]
+    dependencies: list[Dependency]
+
+
+class FlowProgress(msgspec.Struct, kw_only=True):
+    """How far a composite record is."""
+
+    stage: str | None
+    """What is done now; None before the start and after the end."""
+    done: int | None
+    """Points that are settled: of the grid, images, components …"""
+    total: int | None
+    """Of how many, where that is known."""
+    minimum: float | None
+    """The lowest energy so far, in Hartree."""
+    batch: int | None
+    """The number of the batch that is computed; None after the end."""
+    children: dict[str, int]
+    """All children by status."""
+
+
 class Record(msgspec.Struct, kw_only=True):
     """A record of any kind. Absent is not null: what was not asked for is not sent."""
 
@@ -81,7 +117,7 @@ class Record(msgspec.Struct, kw_only=True):
     specification: Json | UnsetType = UNSET
     compute_history: list[ComputeHistory] | UnsetType = UNSET
     task: RecordTask | UnsetType | None = UNSET
-    service: Json | UnsetType | None = UNSET
+    service: RecordService | UnsetType | None = UNSET
     comments: list[RecordComment] | UnsetType = UNSET
     native_files: dict[str, NativeFile] | UnsetType | None = UNSET
 
@@ -113,7 +149,9 @@ def plain_fields(kind: Kind) -> tuple[str, ...]:
 def on_request_fields(kind: Kind) -> tuple[str, ...]:
     """The kind's own names that are sent only when asked for."""
     wavefunction = ("wavefunction",) if kind.has_wavefunction else ()
-    return (*kind.molecules, *(child.name for child in kind.children), *wavefunction)
+    views = (view.name for view in kind.views if view.included)
+    progress = ("progress",) if kind.is_service else ()
+    return (*kind.molecules, *(child.name for child in kind.children), *views, *wavefunction, *progress)
 
 
 @cache
@@ -125,6 +163,9 @@ def record_type(kind: Kind) -> type[Record]:
     fields += [(child.key, list[int] | UnsetType, UNSET) for child in kind.children]
     if kind.has_wavefunction:
         fields.append(("wavefunction", Wavefunction | None | UnsetType, UNSET))
+    fields += [(view.name, view.answer | UnsetType, UNSET) for view in kind.views if view.included]
+    if kind.is_service:
+        fields.append(("progress", FlowProgress | UnsetType, UNSET))
     made = msgspec.defstruct(f"{kind.name.title()}Record", fields, bases=(Record,), kw_only=True)
     return cast(type[Record], made)
 
@@ -147,6 +188,7 @@ class Add(Queue, kw_only=True):
 def add_type(kind: Kind) -> type[Add]:
     """The request that adds records of one kind."""
     fields = [("specification", kind.specification), (kind.inputs.field, list[kind.inputs.element])]  # type: ignore[name-defined]
+    fields += [(name, type(value), value) for name, value in kind.also_sent.items()]  # type: ignore[misc]
     made = msgspec.defstruct(f"{kind.name.title()}Add", fields, bases=(Add,), kw_only=True)
     return cast(type[Add], made)
 
@@ -209,7 +251,7 @@ class SelectionQuery(Selection, kw_only=True):
 def query_type(kind: Kind) -> type[RecordQuery]:
     """The query of one kind: the common filters, its facets, its molecules and its keywords."""
     fields: list[Any] = [(name, list[Text | None] | None, None) for name in kind.filters]
-    fields += [(f"{role}_id", list[Id] | None, None) for role in kind.molecules]
+    fields += [(name, list[Id] | None, None) for name in kind.molecule_searches]
     fields.append(("keywords", list[dict[str, Any]] | None, None))
     made = msgspec.defstruct(f"{kind.name.title()}Query", fields, bases=(RecordQuery,), kw_only=True)
     return cast(type[RecordQuery], made)
@@ -412,17 +454,23 @@ def for_kind(kind: Kind) -> tuple[Endpoint, ...]:
     def read(name: str, path: str, answer: Any, doc: str, **more: Any) -> Endpoint:
         return row(name, "GET", path, "records:read", answer, doc, **more)
 
-    rows = [
-        row(
-            "add",
-            "POST",
-            f"/{kind.name}/bulkCreate",
-            "records:add",
-            tuple[InsertMetadata, list[int]],
-            f"Add {kind.name} records; a computation that is there already keeps its record.",
-            body=add_type(kind),
-            example=dict(kind.example) or None,
-        ),
+    rows = (
+        []
+        if not kind.addable
+        else [
+            row(
+                "add",
+                "POST",
+                f"/{kind.name}/bulkCreate",
+                "records:add",
+                tuple[InsertMetadata, list[int]],
+                f"Add {kind.name} records; a computation that is there already keeps its record.",
+                body=add_type(kind),
+                example=dict(kind.example) or None,
+            ),
+        ]
+    )
+    rows += [
         row(
             "bulk_get",
             "POST",
@@ -445,7 +493,7 @@ def for_kind(kind: Kind) -> tuple[Endpoint, ...]:
         ),
         read("get", one, record, f"One {kind.name} record.", query=Projection),
         read("task", one + "/task", RecordTask | None, "The record's task, while it has one."),
-        read("service", one + "/service", Json | None, "The record's service, while it has one."),
+        read("service", one + "/service", RecordService | None, "The record's service, while it has one."),
         read("comments", one + "/comments", list[RecordComment], "Comments, oldest first."),
         read("history", history, list[ComputeHistory], "Attempts that returned something, oldest first."),
         read("history_entry", entry, ComputeHistory, "One attempt."),
@@ -467,4 +515,9 @@ def for_kind(kind: Kind) -> tuple[Endpoint, ...]:
         read("children", f"{one}/{c.name}", list[int], f"Ids of the {c.name}, in order.", role=c.name)
         for c in kind.children
     ]
+    rows += [
+        read("view", f"{one}/{view.path}", view.answer, view.doc, role=view.name) for view in kind.views if view.path
+    ]
+    if kind.is_service:
+        rows.append(read("progress", one + "/progress", FlowProgress, "How far the server is with the record."))
     return tuple(rows)

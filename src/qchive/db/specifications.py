@@ -76,7 +76,15 @@ async def _add(conn: Connection, missing: list[Prepared]) -> list[tuple[Any, ...
         bases=[f.basis for f in facets],
         qc_programs=[f.qc_program for f in facets],
         keywords=[s.keywords for s in missing],
+        optimizers=[f.optimizer for f in facets],
+        others=[_others(f) for f in facets],
     )
+
+
+def _others(facets: Facets) -> str | None:
+    names = ("qc_program", "method", "basis")
+    others = [dict(zip(names, (program, method, basis or ""), strict=True)) for program, method, basis in facets.others]
+    return stored_json(others).decode() if others else None
 
 
 def searchable(keywords: Mapping[str, Any]) -> str:

@@ -205,8 +205,9 @@ def _of_kind(query: Any, kind: Kind) -> tuple[list[str], dict[str, Any]]:
     of_specification: list[str] = []
     for name, value in _given(query):
         if name in kind.filters:
-            of_specification.append(f"coalesce({kind.filters[name]}, '') = ANY(%({name})b::text[])")
+            of_specification.append(_facet(kind, kind.filters[name], name))
             params[name] = [(v or "").lower() for v in value]
+            params[f"{name}_other"] = [msgspec.json.encode([{kind.filters[name]: v}]).decode() for v in params[name]]
         elif name == "keywords":
             of_specification.append(f"keywords @> ANY(%({name})b::text[]::jsonb[])")
             params[name] = [searchable(v) for v in value]
@@ -218,10 +219,17 @@ def _of_kind(query: Any, kind: Kind) -> tuple[list[str], dict[str, Any]]:
                 "r.id IN (SELECT record_id FROM record_molecule"
                 f" WHERE molecule_id = ANY(%({name})b::bigint[]) AND role = %({name}_role)b)"
             )
-            params |= {name: value, f"{name}_role": name.removesuffix("_id")}
+            params |= {name: value, f"{name}_role": kind.molecule_searches[name]}
     if of_specification:
         clauses.append(_by_specification(of_specification))
     return clauses, params
+
+
+def _facet(kind: Kind, column: str, name: str) -> str:
+    clause = f"coalesce({column}, '') = ANY(%({name})b::text[])"
+    if kind.is_service and column in ("qc_program", "method", "basis"):
+        return f"({clause} OR others @> ANY(%({name}_other)b::text[]::jsonb[]))"
+    return clause
 
 
 def _by_specification(clauses: list[str]) -> str:

@@ -2,8 +2,9 @@
 
 from qchive.kinds.kind import Kind
 from qchive.kinds.optimization import optimization
+from qchive.kinds.reaction import reaction
 from qchive.kinds.singlepoint import singlepoint
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (singlepoint, optimization)}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (singlepoint, optimization, reaction)}
 
 __all__ = ["KINDS", "Kind"]

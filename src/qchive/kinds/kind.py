@@ -147,6 +147,8 @@ class Kind(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     schema: str = ""
     """The name of the schema by which a result is taken for one of this kind before the record has been looked at."""
     has_wavefunction: bool = False
+    also_sent: Mapping[str, Any] = {}
+    """What existing clients send with new records beside all this, without effect: name → value if it is missing."""
     addable: bool = True
     """Whether people may add such records."""
     example: Mapping[str, Any] = {}

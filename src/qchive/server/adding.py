@@ -14,15 +14,16 @@ from qchive.db import molecules, specifications, statements
 from qchive.db.pool import Connection
 from qchive.db.specifications import Prepared
 from qchive.errors import InvalidSpecification
-from qchive.kinds.kind import Kind, Part
+from qchive.kinds.kind import InputRefused, Kind, Part
 from qchive.molecule import Stored
 from qchive.server import access
 from qchive.server.context import Context
+from qchive.server.flows import waking
 from qchive.server.molecules import read_molecules
 
 
-class MoleculesMissing(Exception):
-    """Ids that are no molecules; rolls everything of the call back."""
+class NothingAdded(Exception):
+    """An input that cannot be; rolls everything of the call back."""
 
 
 async def add(ctx: Context, body: Any) -> tuple[InsertMetadata, list[int]]:
@@ -39,12 +40,12 @@ async def add(ctx: Context, body: Any) -> tuple[InsertMetadata, list[int]]:
     demands = _demands(kind, body)
 
     async def work(conn: Connection) -> tuple[InsertMetadata, list[int]]:
-        placed = await _place(conn, parts, given)
+        placed = await _settle(conn, kind, body, await _place(conn, parts, given))
         return await _add(conn, ctx, body, specification, placed, demands)
 
     try:
         return await ctx.db.run(work)
-    except MoleculesMissing as e:
+    except NothingAdded as e:
         return InsertMetadata(error_description=str(e)), []
 
 
@@ -79,7 +80,7 @@ async def _place(
     missing = await molecules.missing(conn, ids)
     if missing:
         shown = ", ".join(map(str, missing[:10])) + (" …" if len(missing) > 10 else "")
-        raise MoleculesMissing(f"Molecules with these ids do not exist: {shown}. Nothing was added.")
+        raise NothingAdded(f"Molecules with these ids do not exist: {shown}. Nothing was added.")
     fresh = iter((await molecules.ensure(conn, given)).ids)
     return [
         tuple(p if isinstance(p.molecule, int) else msgspec.structs.replace(p, molecule=next(fresh)) for p in group)
@@ -87,12 +88,27 @@ async def _place(
     ]
 
 
+async def _settle(conn: Connection, kind: Kind, body: Any, placed: list[tuple[Part, ...]]) -> Sequence[Sequence[Part]]:
+    """What composite records are made of, checked; others stay as they are."""
+    if not kind.is_service:
+        return placed
+    ids = list({p.molecule for group in placed for p in group if isinstance(p.molecule, int)})
+    found = {i: msgspec.json.decode(d) for i, d in await statements.tuples(conn, "molecules/get", ids=ids)}
+    settled = []
+    for n, group in enumerate(placed):
+        try:
+            settled.append(kind.settle(body.specification, group, found))
+        except InputRefused as e:
+            raise NothingAdded(f"Input {n}: {e}. Nothing was added.") from e
+    return settled
+
+
 async def _add(
     conn: Connection,
     ctx: Context,
     body: Add,
     specification: Prepared,
-    placed: Sequence[tuple[Part, ...]],
+    placed: Sequence[Sequence[Part]],
     demands: Mapping[str, str],
 ) -> tuple[InsertMetadata, list[int]]:
     kind = specification.kind
@@ -131,7 +147,7 @@ async def _insert(
     ctx: Context,
     body: Add,
     specification: Prepared,
-    placed: Sequence[tuple[Part, ...]],
+    placed: Sequence[Sequence[Part]],
     identities: list[bytes],
     demands: Mapping[str, str],
 ) -> list[int]:
@@ -139,9 +155,11 @@ async def _insert(
         return []
     kind = specification.kind
     spec_id = (await specifications.ensure(conn, [specification]))[specification.hash]
-    requirement = await specifications.require(conn, kind.programs(specification.specification), demands)
+    requirement = None
+    if not kind.is_service:
+        requirement = await specifications.require(conn, kind.programs(specification.specification), demands)
     flat = [(n, part) for n, group in enumerate(placed, 1) for part in group]
-    return await statements.column(
+    ids = await statements.column(
         conn,
         "records/add",
         identities=identities,
@@ -157,3 +175,6 @@ async def _insert(
         coefficients=[p.coefficient for _, p in flat],
         molecule_ids=[p.molecule for _, p in flat],
     )
+    if kind.is_service:
+        await waking.begin(conn, ids, find_existing=body.find_existing)
+    return ids

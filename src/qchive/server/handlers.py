@@ -27,11 +27,12 @@ from qchive.server import (
     users,
 )
 from qchive.server.bind import Handler
+from qchive.server.flows import showing
 
 ROOMS = {
     "about": (about,),
     "molecules": (molecules,),
-    "records": (records, adding, changing, outputs, timeline, failures),
+    "records": (records, adding, changing, outputs, timeline, failures, showing),
     "operations": (operations,),
     "managers": (managers,),
     "tasks": (claiming, returning),

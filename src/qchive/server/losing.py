@@ -8,6 +8,7 @@ from typing import Any
 from qchive.db import statements
 from qchive.db.pool import Connection
 from qchive.diagnosis import diagnose
+from qchive.server.flows import waking
 from qchive.wire import compress
 
 _NEVER = 1 << 30
@@ -83,3 +84,4 @@ async def _quarantine(conn: Connection, ids: list[int]) -> None:
             for i, _ in written
         ],
     )
+    waking.ended(conn, ids)

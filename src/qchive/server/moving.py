@@ -9,6 +9,7 @@ import msgspec
 from qchive.db import statements
 from qchive.db.pool import Connection
 from qchive.server.family import Family
+from qchive.server.flows import waking
 from qchive.status import UNFINISHED, Action, Effect, Spread, Status
 
 
@@ -79,6 +80,8 @@ async def change(conn: Connection, ids: Iterable[int], what: Change) -> Moved:
     operation_id, changed = what.operation_id, frozenset(family.start)
     if what.action.effect is not Effect.none:
         operation_id, changed = await _move(conn, what, asked, family)
+        if changed and what.action.effect is not Effect.keep:
+            waking.moved(conn, changed)
     if what.comment:
         await statements.execute(
             conn,
@@ -101,7 +104,7 @@ async def _move(conn: Connection, what: Change, asked: Collection[int], family: 
         "records/move",
         ids=ids,
         asked=[i in asked for i in ids],
-        fit=[i in family.start for i in ids],
+        fit=[i in family.start or action.effect is Effect.keep for i in ids],
         n=len(asked),
         action=action.name,
         effect=action.effect.value,
@@ -155,7 +158,8 @@ async def lock_family(
     look again until nothing new is found.
     """
     spread = action.spread if children and not undoing else Spread.none
-    sources = action.sources & UNFINISHED if unfinished and spread is not Spread.none else action.sources
+    narrow = unfinished and spread is not Spread.none and action.effect is not Effect.keep
+    sources = action.sources & UNFINISHED if narrow else action.sources
     before: dict[int, Status] = {}
     family = Family(ids, spread)
     await family.look(conn)

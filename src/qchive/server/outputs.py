@@ -18,7 +18,7 @@ from qchive.kinds.result import BLOB_LIMIT, OUTPUT_TYPES
 from qchive.server.context import Context
 from qchive.server.projection import Wanted
 from qchive.status import RecordStatusEnum
-from qchive.wire import Bytes, Json, decompress
+from qchive.wire import Bytes, Json, compress, decompress
 
 _OUTPUTS = list(OUTPUT_TYPES)
 
@@ -52,12 +52,24 @@ async def histories(conn: Connection, ids: Sequence[int], *, with_outputs: bool)
     if with_outputs:
         for entry in by_attempt.values():
             entry.outputs = {}
+        pieces: dict[tuple[int, str], list[tuple[str, bytes]]] = {}
         for _, attempt, kind, _, compression, data in await statements.tuples(
             conn, "blobs/data", ids=list(found), types=_OUTPUTS
         ):
-            stored = OutputStore(output_type=kind, compression_type=compression, data=Bytes(data))
-            by_attempt[attempt].outputs[kind] = stored  # type: ignore[index]
+            pieces.setdefault((attempt, kind), []).append((compression, data))
+        for (attempt, kind), stored in pieces.items():
+            if attempt in by_attempt:
+                compression, data = _joined(stored)
+                output = OutputStore(output_type=kind, compression_type=compression, data=Bytes(data))
+                by_attempt[attempt].outputs[kind] = output  # type: ignore[index]
     return found
+
+
+def _joined(pieces: Sequence[tuple[str, bytes]]) -> tuple[str, bytes]:
+    """One output as it is sent: what a composite record prints is stored piece by piece."""
+    if len(pieces) == 1:
+        return pieces[0]
+    return "zstd", compress("".join(decompress(data, compression, BLOB_LIMIT) for compression, data in pieces))
 
 
 async def add_blobs(conn: Connection, kind: Kind, found: Mapping[int, Record], want: Wanted) -> None:
@@ -185,12 +197,14 @@ async def _list(ctx: Context, record_id: int, types: list[str]) -> list[tuple[An
 
 async def _data(ctx: Context, record_id: int, attempt: int, of: str, name: str, what: str) -> tuple[Bytes, str]:
     async def work(conn: Connection) -> list[tuple[Any, ...]]:
-        return await statements.tuples(conn, "blobs/get", record_id=record_id, attempt_id=attempt, type=of, name=name)
+        return await statements.tuples(
+            conn, "blobs/get", record_id=record_id, attempt_id=attempt, type=of, name=name, pieces=of in OUTPUT_TYPES
+        )
 
     found = await ctx.db.read(work)
     if not found:
         raise NotFound(f"Record {record_id} has no {what}")
-    compression, data = found[0]
+    compression, data = _joined(found)
     return Bytes(data), compression
 
 

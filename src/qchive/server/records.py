@@ -18,6 +18,7 @@ from qchive.kinds import Kind
 from qchive.molecule import with_id
 from qchive.server import matching, outputs, payload
 from qchive.server.context import Context
+from qchive.server.flows import showing
 from qchive.server.projection import Wanted, wanted
 from qchive.status import RecordStatusEnum
 from qchive.wire import Json
@@ -92,7 +93,7 @@ async def _of_kind(
 ) -> dict[int, api.Record]:
     found = {row.id: _plain(kind, row, want) for row in rows}
     await _add_molecules(conn, kind, found, [place for place in places if place[0] in found], want)
-    for add_part in (_add_children, _add_history, _add_comments, _add_task):
+    for add_part in (_add_children, _add_history, _add_comments, _add_task, showing.add_views, showing.add_state):
         await add_part(conn, kind, found, want)
     await outputs.add_blobs(conn, kind, found, want)
     return found
@@ -176,9 +177,6 @@ async def _add_task(conn: Connection, kind: Kind, found: Mapping[int, api.Record
         tasks = await payload.tasks(conn, {kind.name: kind}, list(found))
         for i, record in found.items():
             record.task = tasks.get(i)
-    if "service" in want:
-        for record in found.values():
-            record.service = None
 
 
 async def _children(conn: Connection, ids: Sequence[int], role: str) -> dict[int, list[int]]:
@@ -218,11 +216,6 @@ async def task(ctx: Context, record_id: int) -> RecordTask | None:
         return found
 
     return await ctx.db.read(work)
-
-
-async def service(ctx: Context, record_id: int) -> None:
-    """The record's service: task records have none."""
-    await ctx.db.read(lambda conn: exists(conn, record_id))
 
 
 async def comments(ctx: Context, record_id: int) -> list[api.RecordComment]:

@@ -19,6 +19,7 @@ from qchive.kinds.result import PACKED_PARTS, ComputeError, FailedOperation, fai
 from qchive.server import storing
 from qchive.server.context import Context
 from qchive.server.faults import fault
+from qchive.server.flows import waking
 from qchive.server.judging import Standing, Verdict, judge
 from qchive.server.resetting import reset_failed
 from qchive.server.settings import AutoReset
@@ -220,6 +221,8 @@ async def _store(
     await storing.store(conn, worker_id, finished)
     failed = [one.record_id for one in finished if isinstance(one.returned, storing.Failure)]
     await reset_failed(conn, failed, auto_reset)
+    if finished:
+        waking.ended(conn, [one.record_id for one in finished])
     failures = sum(not one.success for one in given if one.task_id in accepted)
     statements.later(
         conn,

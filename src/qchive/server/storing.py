@@ -29,7 +29,7 @@ class Place(msgspec.Struct, frozen=True):
 class Texts(msgspec.Struct, frozen=True):
     """What is stored of an outcome as JSON."""
 
-    properties: bytes
+    properties: bytes | None
     extras: bytes
     fields: bytes
     provenance: bytes
@@ -129,7 +129,7 @@ def _step(kinds: Mapping[str, Kind], child: Child, known: dict[bytes, Prepared],
 
 def _texts(outcome: Outcome) -> Texts:
     return Texts(
-        stored_json(outcome.properties),
+        None if outcome.properties is None else stored_json(outcome.properties),
         stored_json(outcome.extras),
         stored_json(outcome.fields),
         stored_json(outcome.provenance),
@@ -141,7 +141,7 @@ def _place(part: Part, path: Path) -> Place:
     return Place(part, path.stored({**part.molecule, "validated": part.molecule.get("validated", True)}))
 
 
-async def store(conn: Connection, worker_id: int, finished: Sequence[Finished]) -> None:
+async def store(conn: Connection, worker_id: int | None, finished: Sequence[Finished]) -> None:
     """Store results and failures, and move their records to complete or error."""
     if not finished:
         return

@@ -15,7 +15,7 @@ from qchive.db import statements
 from qchive.db.pool import Database
 from qchive.errors import Unavailable
 from qchive.server.settings import Settings
-from qchive.server.upkeep import counting
+from qchive.server.upkeep import counting, flows
 from qchive.server.upkeep.jobs.functions import FUNCTIONS, Function, add_periodic
 from qchive.server.upkeep.jobs.runner import Pace, Runner
 from qchive.server.upkeep.leader import lead
@@ -40,6 +40,7 @@ def loops(settings: Settings) -> tuple[Loop, ...]:
         ("periodic jobs", 60.0, add_periodic),
         ("parts of the audit", PERIOD, make_months),
         ("counts", counting.PERIOD, counting.count),
+        ("overdue flows", flows.PERIOD, flows.overdue),
     )
 
 
@@ -51,7 +52,7 @@ def keep_up(
 
 
 async def _keep_up(conninfo: str, settings: Settings, functions: Mapping[str, Function], pace: Pace) -> None:
-    db = Database(conninfo, size=4, patience=settings.database_patience)
+    db = Database(conninfo, size=6, patience=settings.database_patience)
     await db.open()
 
     async def work() -> None:
@@ -59,7 +60,8 @@ async def _keep_up(conninfo: str, settings: Settings, functions: Mapping[str, Fu
             *(_repeat(name, seconds, one_round, db, settings) for name, seconds, one_round in loops(settings))
         )
 
-    keeping = asyncio.create_task(together(lead(conninfo, work), Runner(db, settings, functions, pace).run()))
+    runner, advancer = Runner(db, settings, functions, pace), flows.Advancer(db)
+    keeping = asyncio.create_task(together(lead(conninfo, work), runner.run(), advancer.run()))
     running = asyncio.get_running_loop()
 
     def stop() -> None:

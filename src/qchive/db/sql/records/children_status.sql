@@ -1,4 +1,6 @@
 -- Direct children of a record, counted by status.
-SELECT r.status::text, count(*) FROM record_child c JOIN record r ON r.id = c.child_id
-WHERE c.parent_id = %(id)b
-GROUP BY r.status
+SELECT status::text, count(*)
+FROM (
+    SELECT DISTINCT r.id, r.status FROM record_child c JOIN record r ON r.id = c.child_id WHERE c.parent_id = %(id)b
+) AS children
+GROUP BY status

@@ -35,7 +35,7 @@ WITH given AS MATERIALIZED (
     INSERT INTO record_child (parent_id, role, position, child_id)
     SELECT parent_id, role, position, id FROM given WHERE record_id IS NULL
 ), ended AS (
-    -- one given up as lost is corrected
+    -- one given up as lost is corrected, that of a composite record has been there since it started
     INSERT INTO attempt (
         record_id, attempt_no, outcome, worker_id, started_on, provenance, error_type, error_message, error_class,
         fingerprint
@@ -47,7 +47,8 @@ WITH given AS MATERIALIZED (
     FROM given LEFT JOIN old USING (n)
     ORDER BY given.n
     ON CONFLICT (record_id, attempt_no) DO UPDATE SET
-        outcome = excluded.outcome, ended_on = excluded.ended_on, provenance = excluded.provenance,
+        outcome = excluded.outcome, ended_on = excluded.ended_on,
+        provenance = coalesce(excluded.provenance, attempt.provenance),
         error_type = excluded.error_type, error_message = excluded.error_message,
         error_class = excluded.error_class, fingerprint = excluded.fingerprint
     RETURNING id, record_id

@@ -75,7 +75,7 @@ WITH given AS MATERIALIZED (
 ), stopped AS (
     INSERT INTO attempt (record_id, attempt_no, outcome, worker_id, started_on)
     SELECT id, attempt_no, 'stopped', worker_id, claimed_at FROM old WHERE status = 'running' AND %(effect)b <> 'keep'
-    ON CONFLICT (record_id, attempt_no) DO NOTHING
+    ON CONFLICT (record_id, attempt_no) DO UPDATE SET outcome = 'stopped', ended_on = now() WHERE attempt.outcome = 'running'
 ), audited AS (
     INSERT INTO move (operation_id, record_id, source, target, tag, priority, worker_id, before, after)
     SELECT

@@ -20,11 +20,11 @@ from qchive.db.pool import Connection, Database
 from qchive.errors import QCHiveError, Unavailable
 from qchive.server import error_log
 from qchive.server.faults import Fault, fault
-from qchive.server.jobs import tell
+from qchive.server.jobs import CHANNEL, tell
 from qchive.server.settings import Settings
 from qchive.server.upkeep.jobs.functions import Function
-from qchive.server.upkeep.jobs.listening import listen
 from qchive.server.upkeep.jobs.run import Run
+from qchive.server.upkeep.listening import listen
 from qchive.server.upkeep.together import together
 
 log = logging.getLogger("qchive.upkeep")
@@ -79,7 +79,9 @@ class Runner:
         try:
             await self._own.open()
             await together(
-                listen(self._own.conninfo, self._told), self._lane(maintenance=True), self._lane(maintenance=False)
+                listen(self._own.conninfo, CHANNEL, self._told),
+                self._lane(maintenance=True),
+                self._lane(maintenance=False),
             )
         finally:
             with suppress(TimeoutError):
@@ -87,7 +89,8 @@ class Runner:
                     await self._put_back(None)  # what was just picked when the end came
             await self._own.close()
 
-    def _told(self, job_id: int | None) -> None:
+    def _told(self, said: str | None) -> None:
+        job_id = None if said is None else int(said)
         for wake in self._wakes:
             wake.set()
         for run in self._runs:

@@ -1,0 +1,215 @@
+"""One step of a composite record: look at its open batch, plan the next one, store it; or end the record.
+
+All in one transaction. Planning may take seconds, and locks nothing that anybody else needs: only then the record is
+locked, and if it does not stand any more where it did, what was planned is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from qchive.db import statements
+from qchive.db.pool import Connection, Database
+from qchive.kinds import Kind
+from qchive.kinds.flow import Batch, Done, FlowFailed
+from qchive.kinds.kind import Outcome, Part
+from qchive.kinds.result import ComputeError, FailedOperation
+from qchive.server import storing
+from qchive.server.faults import fault
+from qchive.server.flows import spawning, waking
+from qchive.server.flows.header import Header, Link
+from qchive.server.flows.replay import Diverged, Plan, replay
+from qchive.wire import compress, stored_json
+
+_LOCK = 0x464C4F57  # "FLOW"
+_OPEN = frozenset(("waiting", "running"))
+
+BEFORE = "service_initialization_error"
+"""The error type of a record that failed before its first batch."""
+LATER = "service_iteration_error"
+"""The error type of a record that failed behind that."""
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """Why a record cannot be computed."""
+
+    error_type: str
+    message: str
+
+
+async def advance(db: Database, kinds: Mapping[str, Kind], record_id: int) -> bool:
+    """Take a composite record one step on; whether it may be looked at again at once."""
+
+    async def work(conn: Connection) -> bool:
+        # Not the flow itself: whoever ends a child, or stops the record, is not to wait for the planning.
+        (free,) = await statements.column(conn, "flows/try_lock", **{"class": _LOCK, "id": record_id})
+        if not free:
+            return False
+        found = await statements.rows(conn, "flows/get", Header, id=record_id)
+        if not found or found[0].status not in _OPEN or found[0].kind not in kinds:
+            return False
+        header = found[0]
+        links = await statements.rows(conn, "flows/links", Link, id=record_id, first=header.checkpoint_batch)
+        current = [link for link in links if link.batch == header.batch]
+        if any(link.status in _OPEN for link in current):
+            return await _rest(conn, kinds, header)
+        return await _store(conn, kinds, header, await _next(conn, kinds, header, links, current))
+
+    return await db.run(work)
+
+
+async def _rest(conn: Connection, kinds: Mapping[str, Kind], header: Header) -> bool:
+    """The batch is not done: only start the record, if it was stopped."""
+    if not await _lock(conn, header):
+        return False
+    if header.status == "waiting":
+        await _start(conn, kinds[header.kind], header)
+    await statements.execute(conn, "flows/rest", id=header.id)
+    return True
+
+
+async def _next(
+    conn: Connection, kinds: Mapping[str, Kind], header: Header, links: Sequence[Link], current: Sequence[Link]
+) -> tuple[Header, Plan | Trouble]:
+    """What comes next; a record that starts again may be planned anew."""
+    unfinished = [link for link in current if link.status != "complete"]
+    if unfinished:
+        return header, Trouble(LATER, _unfinished(unfinished))
+    try:
+        return header, await replay(conn, kinds, header, links)
+    except Exception as problem:
+        if header.status != "waiting" or header.batch == 0 or isinstance(problem, ImportError):
+            return header, _trouble(problem, header)
+    anew = msgspec.structs.replace(header, batch=0, checkpoint=None, checkpoint_batch=1)
+    try:
+        return anew, await replay(conn, kinds, anew, ())
+    except Exception as problem:
+        return header, _trouble(problem, header)
+
+
+def _unfinished(links: Sequence[Link]) -> str:
+    shown = sorted({(link.child_id, link.status) for link in links})
+    listed = ", ".join(f"record {i} ({status})" for i, status in shown[:10]) + (" …" if len(shown) > 10 else "")
+    dead = [status for _, status in shown if status != "error"]
+    advice = "Bring them back, then reset this record" if dead else "Reset this record to run them again"
+    return f"Some task(s) did not complete successfully: {listed}. {advice}."
+
+
+def _trouble(problem: Exception, header: Header) -> Trouble:
+    kind = LATER if header.batch else BEFORE
+    if isinstance(problem, FlowFailed | Diverged):
+        return Trouble(kind, str(problem))
+    if isinstance(problem, ImportError):
+        return Trouble(
+            kind,
+            f"The server cannot plan a {header.kind}, because something is not installed there: {problem}. Install it"
+            " (pip install 'qchive[services]'), start upkeep again, then reset this record.",
+        )
+    error_id = fault(problem, f"planning record {header.id}").fields["error_id"]
+    return Trouble(kind, f"Planning this {header.kind} failed: {type(problem).__name__}; internal error {error_id}")
+
+
+async def _lock(conn: Connection, header: Header) -> bool:
+    """Lock the record and its flow; whether it still stands as it did."""
+    return header.standing in await statements.tuples(conn, "flows/lock", id=header.id)
+
+
+async def _store(
+    conn: Connection, kinds: Mapping[str, Kind], header: Header, planned: tuple[Header, Plan | Trouble]
+) -> bool:
+    begun, plan = planned
+    if not await _lock(conn, header):
+        return False
+    if header.status == "waiting":
+        header = await _start(conn, kinds[header.kind], header)
+    if isinstance(plan, Trouble):
+        await _end(conn, header, _failure(plan))
+        waking.moved(conn, [header.id])
+    elif isinstance(plan.next, Done):
+        await _complete(conn, kinds, header, plan.next)
+    else:
+        await _go_on(conn, header, plan, plan.next, anew=begun.batch == 0 < header.batch)
+    return True
+
+
+async def _start(conn: Connection, kind: Kind, header: Header) -> Header:
+    assert kind.flow is not None
+    try:
+        provenance = stored_json(dict(kind.flow.provenance()))
+    except ImportError:
+        provenance = b"{}"
+    (attempt_no,) = await statements.column(conn, "flows/start", id=header.id, provenance=provenance)
+    how = "Restarting" if header.attempt_no else "Starting"
+    started = msgspec.structs.replace(header, attempt_no=attempt_no, status="running")
+    _log(conn, started, f"{how} service: {header.kind} at {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n")
+    return started
+
+
+def _log(conn: Connection, header: Header, text: str) -> None:
+    if text:
+        data = compress(text)
+        statements.later(conn, "flows/log", id=header.id, attempt_no=header.attempt_no, data=data)
+
+
+async def _go_on(conn: Connection, header: Header, plan: Plan, batch: Batch, *, anew: bool) -> None:
+    own: dict[bytes, int] = {}
+    if anew:
+        own = dict(await statements.tuples(conn, "flows/identities", id=header.id))
+        await statements.execute(conn, "flows/forget", id=header.id, first=0)
+        _log(conn, header, "Planned anew from the beginning\n")
+    _log(conn, header, batch.log)
+    await spawning.spawn(conn, header, plan.batch, plan.wishes, own)
+    begins = batch.checkpoint is not None or anew
+    await statements.execute(
+        conn,
+        "flows/advance",
+        id=header.id,
+        batch=plan.batch,
+        begins=begins,
+        checkpoint=None if batch.checkpoint is None else stored_json(batch.checkpoint),
+        progress=stored_json(msgspec.to_builtins(batch.progress)),
+        fields=stored_json(_fields(header, batch.fields)),
+        **_parts(batch.molecules),
+    )
+
+
+def _fields(header: Header, more: Mapping[str, object]) -> dict[str, object]:
+    known: dict[str, object] = msgspec.json.decode(header.fields) if header.fields is not None else {}
+    return {**known, **more}
+
+
+def _parts(parts: Sequence[Part]) -> dict[str, list[object]]:
+    return {
+        "part_roles": [p.role for p in parts],
+        "part_positions": [p.position for p in parts],
+        "part_molecule_ids": [p.molecule for p in parts],
+    }
+
+
+async def _complete(conn: Connection, kinds: Mapping[str, Kind], header: Header, done: Done) -> None:
+    flow = kinds[header.kind].flow
+    assert flow is not None
+    _log(conn, header, done.log)
+    outcome = Outcome(
+        properties=done.properties,
+        extras={},
+        provenance=dict(flow.provenance()),
+        outputs={},
+        fields=_fields(header, done.fields),
+    )
+    await _end(conn, header, storing.success(kinds, outcome))
+    await statements.execute(conn, "flows/end", id=header.id)
+
+
+def _failure(trouble: Trouble) -> storing.Failure:
+    error = ComputeError(error_type=trouble.error_type, error_message=trouble.message)
+    return storing.failure(FailedOperation(error=error))
+
+
+async def _end(conn: Connection, header: Header, ended: storing.Success | storing.Failure) -> None:
+    await storing.store(conn, None, [storing.Finished(header.id, header.attempt_no, header.owner, ended)])
+    await conn.flush()
+    waking.ended(conn, [header.id])
