@@ -252,6 +252,37 @@ def test_molecules_that_can_only_fail_are_refused(levels: Any, change: Any, reas
         drive(manybody, spec(levels), molecule, compute)
 
 
+def many(n: int) -> dict[str, Any]:
+    return cluster(1) | {
+        "symbols": ["He"] * n,
+        "geometry": [x for i in range(n) for x in (0.0, 0.0, 4.0 * i)],
+        "fragments": [[i] for i in range(n)],
+        "fragment_charges": [0.0] * n,
+        "fragment_multiplicities": [1.0] * n,
+    }
+
+
+@pytest.mark.parametrize(
+    ("n", "top", "correction", "counted"),
+    [(400, 3, "nocp", 10_667_000), (64, 4, "cp", 679_120), (64, 4, "vmfc", 9_828_400), (90, 90, "nocp", 2**90 - 1)],
+)
+def test_more_clusters_than_can_be_planned_are_refused(n: int, top: int, correction: str, counted: int) -> None:
+    made = msgspec.convert(spec({str(i + 1): HIGH for i in range(top)}, correction), ManybodySpecification)
+    parts = [Part("initial_molecule", 1)]
+    if counted < 1_000_000:
+        assert manybody.settle(made, parts, {1: many(n)}) == parts
+    else:
+        with pytest.raises(InputRefused, match=f"^{counted} clusters of the molecule's {n} fragments"):
+            manybody.settle(made, parts, {1: many(n)})
+
+
+def test_they_are_counted_as_they_are_planned() -> None:
+    for correction, counted in (("nocp", 25), ("vmfc", 5 + 10 * 3 + 10 * 7)):
+        driven = drive(manybody, spec({n: HIGH for n in "123"}, correction), many(5), compute)
+        alone = [one for one in labels(driven) if correction == "vmfc" or one[1] == one[2]]
+        assert len(alone) == counted
+
+
 def _choices() -> list[tuple[int, dict[str, Any]]]:
     found = []
     for n, top in [(2, 1), (2, 2), (2, 3), (3, 1), (3, 2), (3, 3), (3, 4)]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from importlib.metadata import version
+from math import comb
 from string import ascii_uppercase
 from typing import Annotated, Any
 
@@ -26,6 +27,8 @@ CLUSTERS = "clusters"
 SUPERSYSTEM = "supersystem"
 MOST_LEVELS = len(ascii_uppercase)
 """QCManyBody's tables have one letter for each."""
+MOST_CLUSTERS = 1_000_000
+"""They are planned in one piece, at one to two milliseconds each."""
 
 Level = Annotated[str, Meta(pattern=rf"^([1-9][0-9]{{0,8}}|{SUPERSYSTEM})$", examples=["1"])]
 """A number of bodies, or `supersystem`."""
@@ -144,6 +147,20 @@ def _check_molecule(spec: ManybodySpecification, molecule: Molecule) -> None:
             f"level {highest} is all {len(fragments)} fragments of the molecule and leaves nothing to the level "
             f"{SUPERSYSTEM!r}: leave one of them out"
         )
+    clusters = _at_least(spec.bsse_correction, len(fragments), highest)
+    if clusters > MOST_CLUSTERS:
+        raise InputRefused(
+            f"{clusters} clusters of the molecule's {len(fragments)} fragments are more than the {MOST_CLUSTERS} that "
+            "can be planned: take lower levels, or fewer or larger fragments"
+        )
+
+
+def _at_least(corrections: Sequence[BSSECorrection], fragments: int, highest: int) -> int:
+    """How many clusters a correction alone needs, for the one that needs most."""
+    bodies = range(1, highest + 1)
+    if BSSECorrection.vmfc in corrections:
+        return sum(comb(fragments, n) * (2**n - 1) for n in bodies)
+    return sum(comb(fragments, n) for n in bodies)
 
 
 def _facets(spec: ManybodySpecification) -> Facets:
@@ -172,8 +189,10 @@ def _named(levels: Mapping[str, QCSpecification]) -> tuple[dict[int | str, str],
 def _core(spec: ManybodySpecification, molecule: Molecule, levels: Mapping[int | str, str]) -> Any:
     from qcmanybody import ManyBodyCore
 
+    # Masses that are not given are looked up anew for every atom of every cluster: most of the time it all takes.
+    masses = to_qcelemental(molecule, layout=2).masses.tolist()
     return ManyBodyCore(
-        to_qcelemental(molecule, layout=2),
+        to_qcelemental({**molecule, "masses": masses}, layout=2),
         [each.value for each in spec.bsse_correction],
         levels,
         return_total_data=spec.keywords.return_total_data if spec.keywords else False,
