@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Callable, Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,12 +37,12 @@ def _distance(at: Any, i: int, j: int) -> tuple[float, Any]:
     return length, slope
 
 
-def across_the_well(frames: int, bulge: float = 0.3) -> list[dict[str, Any]]:
-    """The middle atom on its way, too far out by `bulge` Bohr half-way."""
+def across_the_well(frames: int, *, off: float = 0.0) -> list[dict[str, Any]]:
+    """The middle atom on its way, too far out by 0.3 Bohr half-way, and by `off` Bohr everywhere."""
 
     def frame(t: float) -> dict[str, Any]:
         z = (2 * t - 1) * 1.5 * 2.5 / 4.0
-        y = 1.5 * math.sqrt(1 - (z / 2.5) ** 2) + bulge * math.sin(math.pi * t)
+        y = 1.5 * math.sqrt(1 - (z / 2.5) ** 2) + 0.3 * math.sin(math.pi * t) + off
         return {"symbols": ["C", "C", "C"], "geometry": [0.0, 0.0, -2.0, 0.0, y, z, 0.0, 0.0, 2.0]}
 
     return [frame(n / (frames - 1)) for n in range(frames)]
@@ -59,24 +58,30 @@ def hydrogen_cyanide(frames: int) -> list[dict[str, Any]]:
     return [frame(0.03 + n * (math.pi - 0.06) / (frames - 1)) for n in range(frames)]
 
 
-@cache
-def _calculator_settings() -> dict[str, str]:
-    return {"H": "1", "C": "6", "N": "7", "O": "8"}
-
-
 def gfn2(symbols: Sequence[str], geometry: Any) -> tuple[float, list[float]]:
     """GFN2-xTB by tblite itself."""
     from tblite.interface import Calculator
 
-    numbers = np.array([int(_calculator_settings()[symbol]) for symbol in symbols])
+    numbers = np.array([{"H": 1, "C": 6, "N": 7}[symbol] for symbol in symbols])
     calculator = Calculator("GFN2-xTB", numbers, np.array(geometry, dtype=float).reshape(-1, 3))
     calculator.set("verbosity", 0)
     found = calculator.singlepoint()
     return float(found.get("energy")), [float(x) for x in found.get("gradient").ravel()]
 
 
-def hartree_fock(symbols: Sequence[str], geometry: Any) -> Any:
-    """A converged restricted Hartree-Fock calculation in STO-3G, by PySCF itself."""
+def hartree_fock(symbols: Sequence[str], geometry: Any) -> tuple[float, list[float]]:
+    """Restricted Hartree-Fock in STO-3G, by PySCF itself."""
+    found = _hartree_fock(symbols, geometry)
+    return float(found.e_tot), [float(x) for x in found.nuc_grad_method().kernel().ravel()]
+
+
+def hartree_fock_hessian(symbols: Sequence[str], geometry: Any) -> Any:
+    """The second derivatives of the same, in Hartree/Bohr²."""
+    size = 3 * len(symbols)
+    return _hartree_fock(symbols, geometry).Hessian().kernel().transpose(0, 2, 1, 3).reshape(size, size)
+
+
+def _hartree_fock(symbols: Sequence[str], geometry: Any) -> Any:
     from pyscf import gto, scf
 
     at = np.array(geometry, dtype=float).reshape(-1, 3)
@@ -114,13 +119,16 @@ def relaxed_directly(
 
 
 def optimized_directly(
-    symbols: Sequence[str], geometry: Any, potential: Potential, folder: Path, **options: Any
-) -> tuple[float, Any]:
-    """Energy and geometry that geomeTRIC's optimizer ends with, starting here."""
+    symbols: Sequence[str], geometry: Any, potential: Potential, hessian: Any = None
+) -> tuple[float, list[float]]:
+    """Energy and geometry, flat, that geomeTRIC's optimizer ends with, starting here: in a minimum or, given a Hessian,
+    in a saddle point."""
     from geometric.engine import Engine
+    from geometric.internal import DelocalizedInternalCoordinates
     from geometric.molecule import Molecule
     from geometric.nifty import bohr2ang
-    from geometric.optimize import run_optimizer
+    from geometric.optimize import Optimize
+    from geometric.params import OptParams
 
     molecule = Molecule()
     molecule.elem = list(symbols)
@@ -128,12 +136,15 @@ def optimized_directly(
     molecule.charge, molecule.mult = 0, 1
     molecule.build_topology()
 
-    class Engined(Engine):  # type: ignore[misc]
+    class Direct(Engine):  # type: ignore[misc]
         def calc_new(self, coords: Any, dirname: str) -> dict[str, Any]:
             energy, gradient = potential(symbols, coords)
             return {"energy": energy, "gradient": np.array(gradient)}
 
-    done = run_optimizer(
-        customengine=Engined(molecule), input=str(folder / "directly"), coordsys="tric", check=1, **options
-    )
-    return float(done.qm_energies[-1]), done.xyzs[-1] / bohr2ang
+    start = np.array(geometry, dtype=float).ravel()
+    coordinates = DelocalizedInternalCoordinates(molecule, build=True, connect=False, addcart=False)
+    options = {} if hessian is None else {"transition": True, "hess_data": hessian.tolist()}
+    with tempfile.TemporaryDirectory() as folder:
+        params = OptParams(**options, xyzout=f"{folder}/steps_optim.xyz")
+        done = Optimize(start, molecule, coordinates, Direct(molecule), folder, params)
+    return float(done.qm_energies[-1]), [float(x) for x in (done.xyzs[-1] / bohr2ang).ravel()]

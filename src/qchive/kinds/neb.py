@@ -578,7 +578,7 @@ neb = Kind(
             path="singlepoints",
             answer=list[NEBSinglepoint],
             make=_singlepoints,
-            doc="Single points of the images by chain and position; last the Hessian of the transition state, if wanted.",
+            doc="Single points of the images by chain and position; at last, if wanted, the one Hessian.",
         ),
         View(
             name="optimizations",
