@@ -41,7 +41,8 @@ TRIC = {"coordsys": "tric"}
 """How geometries are optimized where nothing else is said."""
 _DECIMALS = 10
 """How exactly keywords are kept."""
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_NOISE = re.compile(r"\x1b\[[0-9;]*m|^Custom engine selected\.\n|^Creating artificial bond .*\n", re.MULTILINE)
+"""What geomeTRIC says that nobody wants to read: colours, and what it says of every image again and again."""
 
 
 class NEBKeywords(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -256,7 +257,7 @@ def _relax(given: Given, chain: _Chain, log: str) -> _Working:
             progress=Progress(stage="next chain", done=chain.iteration, minimum=minimum),
         )
         geometries, nebinfo = _results(step)
-        log = _COLOUR.sub("", (step.fields or {}).get("stdout") or "")
+        log = _NOISE.sub("", (step.fields or {}).get("stdout") or "")
         if geometries is None:
             top = _top(chain, info, images)
             return top, log + _summary(given, top.properties)
@@ -431,7 +432,7 @@ def _arrange(given: Given, chain: Sequence[Geometry]) -> tuple[list[Geometry], s
     images = [[[facts["charge"], facts["multiplicity"]], list(document["symbols"]), image] for image in chain]
     with _listening() as said:
         arranged = arrange(images, _keywords(given.specification).align)
-    return [_nested(image[-1]) for image in arranged], _COLOUR.sub("", said.getvalue())
+    return [_nested(image[-1]) for image in arranged], _NOISE.sub("", said.getvalue())
 
 
 def _top(chain: _Chain, info: dict[str, Any], images: Sequence[Ended]) -> _Top:

@@ -109,8 +109,12 @@ def _call(function: str, kwargs: dict[str, Any]) -> Result:
     module, _, name = function.rpartition(".")
     library = module.partition(".")[0]
     printed = io.StringIO()
-    with heard(_PLAIN[function], printed), contextlib.redirect_stdout(printed):
-        results = getattr(importlib.import_module(module), name)(**kwargs)
+    try:
+        with heard(_PLAIN[function], printed), contextlib.redirect_stdout(printed):
+            results = getattr(importlib.import_module(module), name)(**kwargs)
+    except BaseException:
+        print(printed.getvalue())  # as programs do: what was printed is put with the failure
+        raise
     return {
         "schema_name": "qca_generic_task_result",
         "id": None,
