@@ -190,6 +190,34 @@ def test_ends_are_optimized_first_if_wanted() -> None:
     assert driven.done.properties["energies"][0] < 1e-5 < double_well("CCC", frames[0]["geometry"])[0]
 
 
+def test_a_transition_state_is_optimized_as_the_images_are_if_nothing_else_is_said() -> None:
+    second_derivatives = np.arange(81.0).reshape(9, 9)
+
+    def compute(request: Request, molecules: Sequence[Molecule]) -> dict[str, Any]:
+        if request.key == "transition":
+            return {"energy": -7.0, "molecule": molecules[0]}
+        found = in_the_well(request, molecules)
+        if request.kind == "singlepoint" and request.specification.driver == "hessian":
+            found["properties"] = {"return_result": second_derivatives.ravel().tolist()}
+        return found
+
+    keywords = {**LOOSE, "maximum_cycle": 2, "optimize_ts": True}
+    driven = drive_neb(spec(keywords=keywords), across_the_well(6), compute)
+    (asked,), (optimized,) = (batch.requests for batch in driven.batches[-2:])
+    assert asked.specification.program == "toy"
+    assert optimized.specification.program == "geometric"
+    assert optimized.specification.qc_specification.program == "toy"
+    assert optimized.specification.keywords == {
+        "coordsys": "tric",
+        "transition": True,
+        "hess_data": second_derivatives.tolist(),
+    }
+    assert driven.done.properties is not None
+    assert driven.done.properties["transition_state_energy"] == -7.0
+    assert driven.done.properties["converged"] is False
+    assert "NOT converged" in driven.batches[-2].log
+
+
 # --- with real programs -----------------------------------------------------------------------------------------
 
 

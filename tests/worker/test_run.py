@@ -179,8 +179,19 @@ def band_step(**wrong: Any) -> dict[str, Any]:
         "geometry": [np.reshape(frame["geometry"], (-1, 3)).tolist() for frame in frames],
         "energies": [energy for energy, _ in computed],
         "gradients": [gradient for _, gradient in computed],
-        "params": {"images": 6, "spring_constant": 1.0, "spring_type": 0, "maximum_cycle": 9, "epsilon": 1e-5}
-        | {"maximum_force": 0.1, "average_force": 0.05, "iteration": 1},
+        "params": {
+            "images": 6,
+            "spring_constant": 1.0,
+            "spring_type": 0,
+            "maximum_force": 0.1,
+            "average_force": 0.05,
+            "maximum_cycle": 100,
+            "optimize_ts": False,
+            "optimize_endpoints": False,
+            "align": True,
+            "epsilon": 1e-5,
+            "iteration": 1,
+        },
     }
     return {"info_dict": info | wrong}
 
@@ -201,6 +212,36 @@ def test_a_step_of_a_nudged_elastic_band(tmp_path: Path, capfd: pytest.CaptureFi
     assert "Chain optimization" not in capfd.readouterr().out
     assert outcome.provenance["creator"] == "geometric"
     assert outcome.provenance["routine"] == NEXT_CHAIN
+
+
+def test_a_step_is_returned_as_the_peers_manager_does() -> None:
+    """`peer_step.msgpack.zst` is what the unmodified manager, 0.71, returned for the same arguments."""
+    recorded = (Path(__file__).parent / "peer_step.msgpack.zst").read_bytes()
+    _, blob = run.packed(*run.run(NEXT_CHAIN, compress(band_step()), {"ncores": 1}, 71))
+    peers, ours = decompress(recorded), decompress(blob)
+    assert set(ours) - set(peers) == {"error"}  # which is null
+    plain = set(ours) - {"results", "extras", "provenance"}
+    assert {name: ours[name] for name in plain} == {name: peers.get(name) for name in plain}
+    _assert_close(ours["results"], peers["results"])
+    outcome = servicesubtask.outcome(decompress_bytes(recorded, "zstd", 1 << 30))
+    _assert_close(outcome.fields["results"], peers["results"])
+    assert "Chain optimization cycle 0" in outcome.fields["stdout"]
+    assert outcome.extras == {}
+
+
+def _assert_close(ours: Any, peers: Any) -> None:
+    """The same structure, and the same numbers in it."""
+    assert type(ours) is type(peers)
+    if isinstance(ours, dict):
+        assert set(ours) == set(peers)
+        for name, value in ours.items():
+            _assert_close(value, peers[name])
+    elif isinstance(ours, list):
+        assert len(ours) == len(peers)
+        for one, other in zip(ours, peers, strict=True):
+            _assert_close(one, other)
+    else:
+        assert ours == (pytest.approx(peers, abs=1e-9) if isinstance(ours, float) else peers)
 
 
 def test_the_peers_model_takes_a_step() -> None:
