@@ -221,6 +221,15 @@ def test_a_transition_state_is_optimized_as_the_images_are_if_nothing_else_is_sa
 # --- with real programs -----------------------------------------------------------------------------------------
 
 
+def test_the_example_converges() -> None:
+    given, (frames,) = neb.example["specification"], neb.example["initial_chains"]
+    driven = drive_neb(given, frames, really)
+    assert_same(driven, frames, gfn2, all_keywords(given), 1e-6)
+    assert driven.done.properties is not None
+    assert driven.done.properties["converged"] is True
+    assert driven.done.properties["highest_image"] == 3
+
+
 def test_hydrogen_cyanide_by_gfn2() -> None:
     given = spec(GFN2)
     driven = drive_neb(given, hydrogen_cyanide(6), really)

@@ -436,8 +436,8 @@ def _arrange(given: Given, chain: Sequence[Geometry]) -> tuple[list[Geometry], s
 
 
 def _top(chain: _Chain, info: dict[str, Any], images: Sequence[Ended]) -> _Top:
-    """What came of the last chain. geomeTRIC ends as quietly when it has used up its cycles as when it has converged,
-    so the forces are looked at."""
+    """What came of the last chain: energies in Hartree, forces in eV/Angstrom. geomeTRIC ends as quietly when it has
+    used up its cycles as when it has converged, so the forces are looked at."""
     energies = info["energies"]
     highest = max(range(len(energies)), key=energies.__getitem__)
     largest, average = _forces(info)
@@ -540,10 +540,12 @@ def _result(seen: Seen) -> Any:
     raise NotYet("The final guessed transition state can't be found")
 
 
-def _hcn(angle: float) -> dict[str, Any]:
-    """Hydrogen on its way around CN, for the example; the angle in radians."""
-    hydrogen = [round(3.0 * math.sin(angle), 3), 0.0, round(1.1 - 3.1 * math.cos(angle), 3)]
-    return {"symbols": ["H", "C", "N"], "geometry": [*hydrogen, 0.0, 0.0, 0.0, 0.0, 0.0, 2.2]}
+def _ammonia(height: float) -> dict[str, Any]:
+    """Ammonia on its way inside out, for the example; the height of N above the plane of H in Bohr."""
+    out = 1.9 - 0.17 * abs(height)
+    hydrogens = [(out, 0.0), (-out / 2, out * math.sqrt(0.75)), (-out / 2, -out * math.sqrt(0.75))]
+    flat = [round(value, 3) for x, y in hydrogens for value in (x, y, 0.0)]
+    return {"symbols": ["N", "H", "H", "H"], "geometry": [0.0, 0.0, height, *flat]}
 
 
 neb = Kind(
@@ -606,8 +608,8 @@ neb = Kind(
                 "method": "gfn2-xtb",
                 "basis": None,
             },
-            "keywords": {"images": 6},
+            "keywords": {"images": 7},
         },
-        "initial_chains": [[_hcn(n * math.pi / 5) for n in range(6)]],
+        "initial_chains": [[_ammonia(height) for height in (0.7, 0.467, 0.233, 0.0, -0.233, -0.467, -0.7)]],
     },
 )
