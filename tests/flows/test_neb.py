@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -44,6 +45,12 @@ LOOSE = {"images": 6, "maximum_force": 0.15, "average_force": 0.1}
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in (neb, servicesubtask):
         monkeypatch.setitem(KINDS, kind.name, kind)
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs write where they are started."""
+    monkeypatch.chdir(tmp_path)
 
 
 def spec(qc: dict[str, Any] = TOY, *, keywords: dict[str, Any] = LOOSE, **more: Any) -> dict[str, Any]:
