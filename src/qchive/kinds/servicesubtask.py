@@ -56,5 +56,5 @@ servicesubtask = Kind(
     molecules=(),
     fields={"required_programs": None, "function": None, "function_kwargs": None, "results": None},
     schema=SCHEMA,
-    addable=False,
+    internal=True,
 )
