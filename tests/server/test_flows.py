@@ -7,9 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import msgspec
 import pytest
-from msgspec.structs import replace
 from tests.acting import do
 from tests.archive import Archive, prepared, running
 from tests.factories import (
@@ -22,93 +20,21 @@ from tests.factories import (
     make_result,
     silence,
     sql,
-    unpacked,
     until,
 )
 from tests.ticking import tick
+from tests.toys import climb, error_of, failing, stairs, together
 from tests.upkeep_process import upkeep
 
 from qchive.db.pool import Database
-from qchive.kinds import KINDS
-from qchive.kinds.flow import Batch, Done, Flow, FlowFailed, Given, Progress, Request, Steps
-from qchive.kinds.kind import Facets, Kind, Part, one_molecule
-from qchive.kinds.singlepoint import QCSpecification
+from qchive.kinds.flow import FlowFailed
 from qchive.server.flows.advancing import advance
-
-
-class StairsSpecification(msgspec.Struct):
-    """So many single points, one after the other."""
-
-    steps: int
-    program: str = "stairs"
-
-
-def stairs(change: Callable[[int], dict[str, Any]] = lambda n: {}, *, checkpoints: bool = False) -> Kind:
-    """A kind that computes its molecule a few times in a row, each time with other keywords."""
-
-    def run(given: Given) -> Steps:
-        (molecule,) = given.molecules["initial_molecule"]
-        first = given.checkpoint["n"] if given.checkpoint else 0
-        total = given.checkpoint["total"] if given.checkpoint else 0.0
-        for n in range(first, given.specification.steps):
-            spec = msgspec.convert({**SPEC, "keywords": {"step": n, **change(n)}}, QCSpecification)
-            request = Request(
-                role="step", kind="singlepoint", specification=spec, parts=(Part("molecule", molecule.id),), position=n
-            )
-            (ended,) = yield Batch(
-                requests=[request],
-                progress=Progress(stage="climbing", done=n, total=given.specification.steps),
-                checkpoint={"n": n, "total": total} if checkpoints else None,
-            )
-            total += ended.energy or 0.0
-        return Done(properties={"total": total})
-
-    return Kind(
-        name="stairs",
-        specification=StairsSpecification,
-        inputs=one_molecule("initial_molecules", "initial_molecule"),
-        facets=lambda spec: Facets("stairs"),
-        filters={"program": "program"},
-        molecules=("initial_molecule",),
-        flow=Flow(run=run, provenance=lambda: {"creator": "stairs", "version": "1", "routine": "climb"}),
-    )
-
-
-def failing(problem: Callable[[], BaseException]) -> Kind:
-    """A kind whose flow fails at once."""
-
-    def run(_: Given) -> Steps:
-        raise problem()
-        yield
-
-    return replace(stairs(), flow=Flow(run=run, provenance=lambda: {"creator": "stairs"}))
-
-
-def together(kind: Kind) -> dict[str, Kind]:
-    return {**KINDS, kind.name: kind}
 
 
 @pytest.fixture
 def archive(databases: Any) -> Iterator[Archive]:
     with prepared(databases) as conninfo, running(conninfo, kinds=together(stairs())) as server:
         yield server
-
-
-def climb(api: Http, steps: int = 3, **more: Any) -> int:
-    body = {
-        "specification": {"steps": steps},
-        "initial_molecules": [more.pop("molecule", None) or make_molecule()],
-        "compute_tag": "*",
-        "compute_priority": 1,
-        **more,
-    }
-    _, (record_id,) = api.post("records/stairs/bulkCreate", body)
-    return int(record_id)
-
-
-def error_of(api: Http, record_id: int) -> dict[str, Any]:
-    entry = api.record(record_id, "compute_history", "outputs")["compute_history"][-1]
-    return unpacked(entry["outputs"]["error"]["data"])  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize("checkpoints", [False, True])

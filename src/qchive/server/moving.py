@@ -129,6 +129,7 @@ async def remove(conn: Connection, ids: Iterable[int], what: Change, *, children
     asked = set(ids)
     family = await lock_family(conn, asked, what.action, children=children)
     reached = [i for i in family.reached if family.before[i] in what.action.sources]
+    waking.hold(conn, reached)  # by the cascade alone they would be locked in any order
     gone = await statements.column(
         conn,
         "records/delete",

@@ -1,18 +1,22 @@
 """One step of a composite record: look at its open batch, plan the next one, store it; or end the record.
 
 All in one transaction. Planning may take seconds, and locks nothing that anybody else needs: only then the record is
-locked, and if it does not stand any more where it did, what was planned is forgotten.
+locked, and if it does not stand any more where it did, what was planned is forgotten. A step that cannot be stored
+fails the record: nothing stays as it is for ever without anybody knowing why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
+import psycopg
+from psycopg import errors
 
 from qchive.db import statements
 from qchive.db.pool import Connection, Database
+from qchive.errors import Unavailable
 from qchive.kinds import Kind
 from qchive.kinds.flow import Batch, Done, FlowFailed
 from qchive.kinds.kind import Outcome, Part
@@ -26,6 +30,9 @@ from qchive.wire import compress, stored_json
 
 _LOCK = 0x464C4F57  # "FLOW"
 _OPEN = frozenset(("waiting", "running"))
+_DEAD = frozenset(("cancelled", "invalid", "deleted"))
+_NEVER_STORED = (errors.DataError, errors.IntegrityError, errors.ProgramLimitExceeded)
+"""Trouble of PostgreSQL with what is to be stored, which would come again each time."""
 
 BEFORE = "service_initialization_error"
 """The error type of a record that failed before its first batch."""
@@ -40,56 +47,94 @@ class Trouble(msgspec.Struct, frozen=True):
     message: str
 
 
+class Overtaken(Exception):
+    """Somebody has changed the record or its children since they were looked at: what was planned is forgotten."""
+
+
 async def advance(db: Database, kinds: Mapping[str, Kind], record_id: int) -> bool:
     """Take a composite record one step on; whether it may be looked at again at once."""
+    try:
+        return await _run(db, lambda conn: _step(conn, kinds, record_id))
+    except Unavailable:
+        raise
+    except Exception as problem:
+        if isinstance(problem, psycopg.Error) and not isinstance(problem, _NEVER_STORED):
+            raise
+        # What cannot be stored now cannot be stored later: somebody has to hear of it.
+        reason = problem
+    return await _run(db, lambda conn: _give_up(conn, kinds, record_id, reason))
 
-    async def work(conn: Connection) -> bool:
-        # Not the flow itself: whoever ends a child, or stops the record, is not to wait for the planning.
-        (free,) = await statements.column(conn, "flows/try_lock", **{"class": _LOCK, "id": record_id})
-        if not free:
-            return False
-        found = await statements.rows(conn, "flows/get", Header, id=record_id)
-        if not found or found[0].status not in _OPEN or found[0].kind not in kinds:
-            return False
-        header = found[0]
-        links = await statements.rows(conn, "flows/links", Link, id=record_id, first=header.checkpoint_batch)
-        current = [link for link in links if link.batch == header.batch]
-        if any(link.status in _OPEN for link in current):
-            return await _rest(conn, kinds, header)
-        stored = await _store(conn, kinds, header, await _next(conn, kinds, header, links, current))
-        passing = {link.kind for link in links if kinds[link.kind].internal}
-        if stored and passing:
-            statements.later(conn, "flows/clean", id=header.id, kinds=list(passing))
-        return stored
 
-    return await db.run(work)
+async def _run(db: Database, work: Callable[[Connection], Awaitable[bool]]) -> bool:
+    try:
+        return await db.run(work)
+    except Overtaken:
+        return True
+
+
+async def _get(conn: Connection, kinds: Mapping[str, Kind], record_id: int) -> Header | None:
+    """The record, if it can be taken on and nobody else does so until this transaction ends."""
+    # Not the flow itself is locked: whoever ends a child, or stops the record, is not to wait for the planning.
+    (free,) = await statements.column(conn, "flows/try_lock", **{"class": _LOCK, "id": record_id})
+    found = await statements.rows(conn, "flows/get", Header, id=record_id) if free else []
+    return next((h for h in found if h.status in _OPEN and h.kind in kinds), None)
+
+
+async def _step(conn: Connection, kinds: Mapping[str, Kind], record_id: int) -> bool:
+    header = await _get(conn, kinds, record_id)
+    if header is None:
+        return False
+    links = await statements.rows(conn, "flows/links", Link, id=record_id, first=header.checkpoint_batch)
+    if any(link.status in _OPEN for link in links if link.batch == header.batch):
+        return await _rest(conn, kinds, header)
+    again = header.status == "waiting" and any(link.status in _DEAD for link in links)
+    await _store(conn, kinds, header, await _next(conn, kinds, header, links, again=again))
+    passing = {link.kind for link in links if link.kind in kinds and kinds[link.kind].internal}
+    if passing:
+        statements.later(conn, "flows/clean", id=header.id, kinds=list(passing))
+    return True
+
+
+async def _give_up(conn: Connection, kinds: Mapping[str, Kind], record_id: int, problem: Exception) -> bool:
+    """The next step of the record cannot be stored: it fails."""
+    header = await _get(conn, kinds, record_id)
+    if header is None:
+        return False
+    await _store(conn, kinds, header, (header, _trouble(problem, header)))
+    return True
 
 
 async def _rest(conn: Connection, kinds: Mapping[str, Kind], header: Header) -> bool:
     """The batch is not done: only start the record, if it was stopped."""
-    if not await _lock(conn, header):
-        return False
+    await _lock(conn, header)
     if header.status == "waiting":
         await _start(conn, kinds[header.kind], header)
+    # A statement of its own: whoever is just ending a child has to be seen, or his mark would be lost.
+    waking.hold(conn, [header.id])
     await statements.execute(conn, "flows/rest", id=header.id)
     return True
 
 
 async def _next(
-    conn: Connection, kinds: Mapping[str, Kind], header: Header, links: Sequence[Link], current: Sequence[Link]
+    conn: Connection, kinds: Mapping[str, Kind], header: Header, links: Sequence[Link], *, again: bool
 ) -> tuple[Header, Plan | Trouble]:
-    """What comes next; a record that starts again may be planned anew."""
-    unfinished = [link for link in current if link.status != "complete"]
-    if unfinished:
+    """What comes next; a record that starts again may be planned anew, and is if something it was built on is gone."""
+    unfinished = [link for link in links if link.status != "complete"]
+    if unfinished and not again:
         return header, Trouble(LATER, _unfinished(unfinished))
     try:
-        return header, await replay(conn, kinds, header, links)
+        if not again:
+            return header, await replay(conn, kinds, header, links)
+    except psycopg.Error:
+        raise
     except Exception as problem:
         if header.status != "waiting" or header.batch == 0 or isinstance(problem, ImportError):
             return header, _trouble(problem, header)
     anew = msgspec.structs.replace(header, batch=0, checkpoint=None, checkpoint_batch=1)
     try:
         return anew, await replay(conn, kinds, anew, ())
+    except psycopg.Error:
+        raise
     except Exception as problem:
         return header, _trouble(problem, header)
 
@@ -98,7 +143,7 @@ def _unfinished(links: Sequence[Link]) -> str:
     shown = sorted({(link.child_id, link.status) for link in links})
     listed = ", ".join(f"record {i} ({status})" for i, status in shown[:10]) + (" …" if len(shown) > 10 else "")
     dead = [status for _, status in shown if status != "error"]
-    advice = "Bring them back, then reset this record" if dead else "Reset this record to run them again"
+    advice = "Reset this record to " + ("have them computed anew" if dead else "run them again")
     return f"Some task(s) did not complete successfully: {listed}. {advice}."
 
 
@@ -116,27 +161,47 @@ def _trouble(problem: Exception, header: Header) -> Trouble:
     return Trouble(kind, f"Planning this {header.kind} failed: {type(problem).__name__}; internal error {error_id}")
 
 
-async def _lock(conn: Connection, header: Header) -> bool:
-    """Lock the record and its flow; whether it still stands as it did."""
-    return header.standing in await statements.tuples(conn, "flows/lock", id=header.id)
+async def _lock(conn: Connection, header: Header, children: Collection[int] = ()) -> None:
+    """Lock the record, and keep the children that it is to have as they are.
+
+    People's actions lock records in the order of their ids, so children that are older come first. The flow comes after
+    all of them: whoever ends a child holds that before he looks for flows.
+
+    Raises:
+        Overtaken: the record, or one of these children, is not any more what it was.
+    """
+    older = [i for i in children if i < header.id]
+    kept = await _keep(conn, older)
+    if header.standing not in await statements.tuples(conn, "flows/lock", id=header.id):
+        raise Overtaken
+    kept |= await _keep(conn, [i for i in children if i > header.id])
+    if any(kept.get(i) not in spawning.LIVING for i in children):
+        raise Overtaken
+
+
+async def _keep(conn: Connection, ids: list[int]) -> dict[int, str]:
+    return dict(await statements.tuples(conn, "flows/share", ids=ids)) if ids else {}
 
 
 async def _store(
     conn: Connection, kinds: Mapping[str, Kind], header: Header, planned: tuple[Header, Plan | Trouble]
-) -> bool:
+) -> None:
     begun, plan = planned
-    if not await _lock(conn, header):
-        return False
+    anew = begun.batch == 0 < header.batch
+    found = None
+    if isinstance(plan, Plan) and isinstance(plan.next, Batch):
+        own = dict(await statements.tuples(conn, "flows/identities", id=header.id)) if anew else {}
+        found = await spawning.find(conn, header, plan.wishes, own)
+    await _lock(conn, header, set(found.known.values()) if found else ())
     if header.status == "waiting":
         header = await _start(conn, kinds[header.kind], header)
     if isinstance(plan, Trouble):
         await _end(conn, header, _failure(plan))
-        waking.moved(conn, [header.id])
-    elif isinstance(plan.next, Done):
-        await _complete(conn, kinds, header, plan.next)
+    elif found is not None and isinstance(plan.next, Batch):
+        await _go_on(conn, header, plan, plan.next, found, anew=anew)
     else:
-        await _go_on(conn, header, plan, plan.next, anew=begun.batch == 0 < header.batch)
-    return True
+        assert isinstance(plan.next, Done), "a flow returns what its record ends with"
+        await _complete(conn, kinds, header, plan.next)
 
 
 async def _start(conn: Connection, kind: Kind, header: Header) -> Header:
@@ -158,14 +223,14 @@ def _log(conn: Connection, header: Header, text: str) -> None:
         statements.later(conn, "flows/log", id=header.id, attempt_no=header.attempt_no, data=data)
 
 
-async def _go_on(conn: Connection, header: Header, plan: Plan, batch: Batch, *, anew: bool) -> None:
-    own: dict[bytes, int] = {}
+async def _go_on(
+    conn: Connection, header: Header, plan: Plan, batch: Batch, found: spawning.Found, *, anew: bool
+) -> None:
     if anew:
-        own = dict(await statements.tuples(conn, "flows/identities", id=header.id))
         await statements.execute(conn, "flows/forget", id=header.id, first=0)
         _log(conn, header, "Planned anew from the beginning\n")
     _log(conn, header, batch.log)
-    await spawning.spawn(conn, header, plan.batch, plan.wishes, own)
+    await spawning.spawn(conn, header, plan.batch, plan.wishes, found)
     begins = batch.checkpoint is not None or anew
     await statements.execute(
         conn,
@@ -216,4 +281,4 @@ def _failure(trouble: Trouble) -> storing.Failure:
 async def _end(conn: Connection, header: Header, ended: storing.Success | storing.Failure) -> None:
     await storing.store(conn, None, [storing.Finished(header.id, header.attempt_no, header.owner, ended)])
     await conn.flush()
-    waking.ended(conn, [header.id])
+    waking.moved(conn, [header.id])

@@ -18,6 +18,7 @@ class Header(msgspec.Struct, frozen=True):
     owner: str | None
     sort_time: datetime
     attempt_no: int
+    operation_id: int | None
     find_existing: bool
     batch: int
     checkpoint: bytes | None
@@ -26,9 +27,9 @@ class Header(msgspec.Struct, frozen=True):
     fields: bytes | None
 
     @property
-    def standing(self) -> tuple[str, int, int]:
+    def standing(self) -> tuple[str, int, int, int | None]:
         """What nobody else may have changed when something is stored."""
-        return self.status, self.attempt_no, self.batch
+        return self.status, self.attempt_no, self.batch, self.operation_id
 
 
 class Link(msgspec.Struct, frozen=True):

@@ -18,9 +18,19 @@ LIVING = ("waiting", "running", "complete", "error")
 """Statuses of records that a flow may use; whoever stopped the others meant that they are not computed."""
 
 
-async def spawn(conn: Connection, header: Header, batch: int, wishes: Sequence[Wish], own: dict[bytes, int]) -> None:
-    """Find or make the children of a batch and link them. `own` are computations that the record has children for from
-    an earlier plan."""
+class Found(msgspec.Struct, frozen=True):
+    """What is known of a batch before any record is locked."""
+
+    placed: Sequence[Sequence[Part]]
+    """The molecules of each wish, all with their ids."""
+    identities: Sequence[bytes]
+    known: dict[bytes, int]
+    """The computations that there are already."""
+
+
+async def find(conn: Connection, header: Header, wishes: Sequence[Wish], own: dict[bytes, int]) -> Found:
+    """Find the children of a batch that exist. `own` are computations that the record has children for from an earlier
+    plan."""
     placed = await _place(conn, wishes)
     identities = [
         wish.kind.identity(wish.specification.hash, parts, {}) for wish, parts in zip(wishes, placed, strict=True)
@@ -34,6 +44,12 @@ async def spawn(conn: Connection, header: Header, batch: int, wishes: Sequence[W
             keys = [int.from_bytes(i[:8], "big", signed=True) for i in unknown]
             await statements.column(conn, "records/lock_identities", keys=keys)
             known |= await _find(conn, list(unknown))
+    return Found(placed, identities, known)
+
+
+async def spawn(conn: Connection, header: Header, batch: int, wishes: Sequence[Wish], found: Found) -> None:
+    """Make the children of a batch that do not exist, and link all."""
+    placed, identities, known = found.placed, found.identities, dict(found.known)
     # Within a batch one computation is one record, whatever `find_existing` says: it is asked for once.
     new = {identity: n for n, identity in reversed(list(enumerate(identities))) if identity not in known}
     at = sorted(new.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 
 from qchive.db import statements
@@ -21,8 +22,10 @@ log = logging.getLogger("qchive.upkeep")
 
 AT_ONCE = 2
 """Records that one process takes on at a time: planning is Python, and takes one core."""
-IDLE = 60.0
-"""Longest sleep between looks, in seconds."""
+IDLE = 10.0
+"""Longest sleep between looks, in seconds: what a process was at when it was killed waits no longer for the others."""
+AGAIN = 60.0
+"""Seconds after which a record has its turn again that could not be taken on."""
 PERIOD = 60.0
 """Seconds between looks for what should be ready, but is not marked."""
 _MANY = 100
@@ -35,7 +38,7 @@ class Advancer:
         self._db = db
         self._kinds = kinds
         self._wake = asyncio.Event()
-        self._failed: set[int] = set()
+        self._failed: dict[int, float] = {}
 
     async def run(self) -> None:
         """Never returns."""
@@ -47,7 +50,7 @@ class Advancer:
                 async with asyncio.timeout(IDLE):
                     await self._wake.wait()
             except TimeoutError:
-                self._failed.clear()
+                pass
             self._wake.clear()
             try:
                 await self.round()
@@ -59,12 +62,22 @@ class Advancer:
     async def round(self) -> int:
         """Take on all that is ready until nothing is; how many steps that took."""
         steps = 0
-        left: set[int] = set(self._failed)
+        left = self.resting()
         while ids := await self._ready(left):
             queue = iter(ids)
             went = await asyncio.gather(*(self._some(queue, left) for _ in range(AT_ONCE)))
             steps += sum(went)
         return steps
+
+    def failed(self, record_id: int) -> None:
+        """A record could not be taken on: it rests."""
+        self._failed[record_id] = time.monotonic()
+
+    def resting(self) -> set[int]:
+        """The records that are left alone for a while."""
+        since = time.monotonic() - AGAIN
+        self._failed = {record_id: when for record_id, when in self._failed.items() if when > since}
+        return set(self._failed)
 
     async def _ready(self, but: set[int]) -> list[int]:
         async def work(conn: Connection) -> list[int]:
@@ -86,7 +99,7 @@ class Advancer:
                 # What nobody foresaw costs this record its turn, not the others theirs.
                 fault(problem, f"advancing record {record_id}")
                 left.add(record_id)
-                self._failed.add(record_id)
+                self.failed(record_id)
         return steps
 
 

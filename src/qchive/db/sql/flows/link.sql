@@ -1,4 +1,4 @@
--- The children of a batch, each in its place. Linking waits for whoever is just ending one of them.
+-- The children of a batch, each in its place. They are new, or kept as they are (`flows/share`).
 INSERT INTO record_child (parent_id, role, key, position, batch, info, request, child_id)
 SELECT %(id)b, role, key, position, %(batch)b::integer, info::jsonb, request, child_id
 FROM unnest(
