@@ -7,17 +7,17 @@ from collections.abc import Mapping
 
 from qchive.db.pool import Database
 from qchive.kinds import KINDS, Kind
-from qchive.server.upkeep.flows import Advancer
+from qchive.server.upkeep.flows import AT_ONCE, Advancer
 
 
-def tick(conninfo: str, kinds: Mapping[str, Kind] = KINDS) -> int:
+def tick(conninfo: str, kinds: Mapping[str, Kind] = KINDS, *, at_once: int = AT_ONCE) -> int:
     """Take on all that is ready until nothing is; how many steps that took."""
 
     async def once() -> int:
         db = Database(conninfo, size=3)
         await db.open()
         try:
-            return await Advancer(db, kinds).round()
+            return await Advancer(db, kinds, at_once).round()
         finally:
             await db.close()
 

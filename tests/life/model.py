@@ -38,7 +38,8 @@ STEPS["delete_alone"] = STEPS["delete"]
 STEPS_OF_RELATIVES = STEPS | {"invalidate": STEPS["invalidate"] | STEPS["cancel"]}
 
 UP = {"cancel", "delete", "delete_alone", "invalidate"}
-DOWN = {"cancel", "delete", "reset", "uncancel", "uninvalidate", "undelete"}
+DOWN = {"cancel", "delete", "reset", "uncancel", "uninvalidate", "undelete", "modify"}
+COMPOSITE = ("stairs", "towers")
 STATUSES = ("waiting", "running", "error", "complete", "cancelled", "invalid", "deleted")
 # Which statuses an action by filter looks for.
 LOOKED_FOR: dict[str, set[str]] = {name: set(steps) for name, steps in STEPS.items()} | {
@@ -86,7 +87,16 @@ class Record:
     comments: list[tuple[int, str]] = field(default_factory=list)
     has_result: bool = False
     moved: int = 0
-    """The step at which its status changed last."""
+    """The step at which its status changed last, or it asked for children."""
+    find_existing: bool = True
+    place: int = 0
+    """Whose place in the queue it has: its own, or that of the record it was made for."""
+    asked: list[list[int]] = field(default_factory=list)
+    """The children that a composite record asked for, batch by batch."""
+
+    @property
+    def composite(self) -> bool:
+        return self.kind in COMPOSITE
 
     @property
     def latest(self) -> int:
@@ -215,7 +225,8 @@ class Model:
         if action == "comment":
             changed = there
         elif action == "modify":
-            changed = {i for i in there if self.records[i].unfinished}
+            start = {i for i in there if self.records[i].status in LOOKED_FOR[action]}
+            changed = {i for i in self.reached(start, action) if self.records[i].unfinished}
             for i in sorted(changed):
                 self._requeue(op, self.records[i], tag, priority)
         else:

@@ -11,8 +11,9 @@ import psycopg
 from qchive.db.pool import Database
 from qchive.server import losing
 from tests.factories import Http, Manager
+from tests.life.climbing import Climbing
 from tests.life.model import Operation, Record
-from tests.life.working import MOST_LOSSES, Working
+from tests.life.working import MOST_LOSSES
 
 RECORDS = """
     SELECT r.id, r.status::text, r.stack::text[], r.tag, r.priority, w.name, r.attempt_no, r.operation_id,
@@ -24,7 +25,7 @@ RECORDS = """
 ATTEMPTS = """
     SELECT a.record_id, a.attempt_no, a.outcome, w.name
     FROM attempt a LEFT JOIN worker w ON w.id = a.worker_id
-    WHERE a.record_id = ANY(%s) ORDER BY 1, 2
+    WHERE a.record_id = ANY(%s) AND a.outcome <> 'running' ORDER BY 1, 2
 """
 MOVES = """
     SELECT operation_id, record_id, source::text, target::text, tag, priority
@@ -35,12 +36,41 @@ OPERATIONS = """
 """
 
 
+# What must not exist whenever nobody is at work.
+FORBIDDEN = {
+    "a flow that could go on, and is not marked": """
+        SELECT r.id FROM flow f JOIN record r ON r.id = f.record_id
+        WHERE NOT f.ready AND r.status IN ('waiting', 'running') AND (r.status = 'waiting' OR NOT EXISTS (
+            SELECT FROM record_child c JOIN record x ON x.id = c.child_id
+            WHERE c.parent_id = r.id AND c.batch = f.batch AND x.status IN ('waiting', 'running')
+        ))
+    """,
+    "an open attempt of what does not run": """
+        SELECT r.id FROM attempt a JOIN record r ON r.id = a.record_id
+        WHERE a.outcome = 'running' AND (r.status <> 'running' OR a.attempt_no <> r.attempt_no)
+    """,
+    "a composite record that runs without an attempt": """
+        SELECT r.id FROM flow f JOIN record r ON r.id = f.record_id
+        WHERE r.status = 'running' AND NOT EXISTS (
+            SELECT FROM attempt a WHERE a.record_id = r.id AND a.attempt_no = r.attempt_no AND a.outcome = 'running'
+        )
+    """,
+    "a flow of what is complete, or none of what is not": """
+        SELECT r.id FROM record r LEFT JOIN flow f ON f.record_id = r.id
+        WHERE r.kind IN ('stairs', 'towers') AND (coalesce(r.stack[1], r.status) = 'complete') = (f.id IS NOT NULL)
+    """,
+    "a child beyond the batch that is open": """
+        SELECT c.parent_id FROM flow f JOIN record_child c ON c.parent_id = f.record_id AND c.batch > f.batch
+    """,
+}
+
+
 class Seeing:
     """The comparison."""
 
     def __init__(self, api: Http, conn: psycopg.Connection[Any]) -> None:
         self.api, self.conn = api, conn
-        self.model = Working()
+        self.model = Climbing()
         self.known: list[int] = []
         self.managers: list[Manager] = []
         self.times: dict[int, tuple[Any, ...]] = {}
@@ -52,7 +82,7 @@ class Seeing:
 
     def appear(self, i: int, kind: str, tag: str, priority: int, content: Any) -> None:
         assert i not in self.known
-        self.model.records[i] = Record(i, kind, tag, priority, self.model.now, content)
+        self.model.records[i] = Record(i, kind, tag, priority, self.model.now, content, place=i)
         self.model.records[i].moved = self.model.now
         self.known.append(i)
 
@@ -108,6 +138,8 @@ class Seeing:
 
     def compare(self) -> None:
         """All records, attempts, moves, operations and managers; of what has just changed, the history."""
+        for what, query in FORBIDDEN.items():
+            assert self._rows(query) == [], what
         self._compare_records()
         self._compare_attempts()
         operations = self.model.operations.values()
@@ -164,7 +196,7 @@ class Seeing:
                 assert seen is None
                 continue
             assert (seen["status"], seen["manager_name"]) == (record.status, record.manager)
-            has_task = record.status in ("waiting", "running", "error")
+            has_task = record.status in ("waiting", "running", "error") and not record.composite
             assert (seen["task"] is not None) is has_task
             if has_task:
                 assert (seen["task"]["tag"], seen["task"]["priority"]) == (record.tag, record.priority)

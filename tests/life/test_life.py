@@ -15,6 +15,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import sys
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -76,7 +77,9 @@ class Life(RuleBasedStateMachine):
 
     @initialize(
         links=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=3, max_size=9),
-        kinds=st.sampled_from([("singlepoint",), ("optimization",), ("singlepoint", "optimization")]),
+        kinds=st.sampled_from(
+            [("singlepoint", "optimization"), ("stairs", "singlepoint"), ("stairs", "towers"), ("optimization",)]
+        ),
         tags=st.integers(0, 2),
         done=st.lists(results | st.just("running"), max_size=6),
     )
@@ -88,15 +91,16 @@ class Life(RuleBasedStateMachine):
         for a, b in links:
             if a != b:
                 self.world.link(self.world.known[min(a, b)], self.world.known[max(a, b)])
+        self.world.tick()
         if done:
             self.world.claim(0, self.world.tags, len(done))
-            given = [(t, what) for (_, t), what in zip(self.world.tasks, done, strict=True) if what != "running"]
+            given = [(t, what) for (_, t), what in zip(self.world.tasks, done, strict=False) if what != "running"]
             self.world.give(0, given)
 
     # --- people -----------------------------------------------------------------------------------------------
 
     @rule(
-        kind=st.sampled_from(["singlepoint", "optimization"]),
+        kind=st.sampled_from(["singlepoint", "optimization", "stairs", "towers"]),
         numbers=st.lists(st.integers(0, 7), min_size=1, max_size=3),
         tag=tag,
         priority=priority,
@@ -163,7 +167,7 @@ class Life(RuleBasedStateMachine):
         on=some,
         tags=st.lists(tag, min_size=1, max_size=3),
         status=st.none() | st.lists(st.sampled_from(STATUSES), max_size=3),
-        kind=st.none() | st.sampled_from(["singlepoint", "optimization"]),
+        kind=st.none() | st.sampled_from(["singlepoint", "optimization", "stairs"]),
         new=priority,
     )
     def preview(
@@ -225,6 +229,28 @@ class Life(RuleBasedStateMachine):
         else:
             self.world.leave(who, lost=how == "lost")
 
+    @rule()
+    def tick(self) -> None:
+        self.world.tick()
+
+    @rule(result=st.sampled_from(["success", "failure"]))
+    def climb(self, result: str) -> None:
+        """Whatever waits first is computed, and what waited for it goes on."""
+        self.world.tick()
+        self.the_server_is_as_the_model_says()
+        if self.world.offers:
+            already = len(self.world.tasks)
+            self.world.claim(0, self.world.tags, 3)
+            self.the_server_is_as_the_model_says()
+            self.world.give(0, [(t, result) for _, t in self.world.tasks[already:]])
+            self.the_server_is_as_the_model_says()
+            self.world.tick()
+
+    def teardown(self) -> None:
+        """Whatever was done: once people rest, everything ends."""
+        if sys.exc_info()[0] is None:
+            self.world.settle()
+
     @rule(who=who)
     def beat(self, who: int) -> None:
         self.world.beat(who)
@@ -244,7 +270,7 @@ def test_wherever_one_wanders_records_are_what_the_model_says(life: type[Life], 
     rng = random.Random(way)
     world = World(life.api, life.conn, next(_walks))
     for n in range(6):
-        kind = rng.choice(["singlepoint", "optimization"])
+        kind = rng.choice(["singlepoint", "optimization", "stairs", "towers"])
         world.add(kind, [n], rng.choice(world.tags), 1, find_existing=True)
     for child in range(1, 6):
         for parent in {rng.randrange(child), rng.randrange(child)}:
@@ -254,6 +280,8 @@ def test_wherever_one_wanders_records_are_what_the_model_says(life: type[Life], 
         world.model.now += 1
         step(world, rng)
     world.compare()
+    world.model.now += 1
+    world.settle()
 
 
 @pytest.mark.timeout(0 if WALKS or SHORTEN else 300)

@@ -17,8 +17,12 @@ RESULTS = ("success", "success", "failure", "failure", "garbage")
 def step(world: World, rng: random.Random) -> None:
     """One thing that people or managers do."""
     deeds = [_act] * 12 + [_act_on_several] * 2 + [_change_several] * 3 + [_by_filter] * 4 + [_undo] * 5
-    deeds += [_claim] * 4 + [_give] * 6 + [_leave, _beat, _add, _link, _remove]
+    deeds += [_claim] * 4 + [_give] * 6 + [_tick] * 6 + [_leave, _beat, _add, _link, _remove]
     rng.choice(deeds)(world, rng)
+
+
+def _tick(world: World, _: random.Random) -> None:
+    world.tick()
 
 
 def _some(world: World, rng: random.Random) -> list[int]:
@@ -116,7 +120,7 @@ def _beat(world: World, rng: random.Random) -> None:
 
 
 def _add(world: World, rng: random.Random) -> None:
-    kind = rng.choice(["singlepoint", "optimization"])
+    kind = rng.choice(["singlepoint", "optimization", "stairs", "towers"])
     numbers = rng.choices(range(8), k=rng.randint(1, 3))
     world.add(kind, numbers, rng.choice(world.tags), rng.randrange(3), find_existing=rng.random() < 0.6)
 

@@ -33,7 +33,8 @@ class Working(Model):
     def claim(self, manager: str, tags: Sequence[str], limit: int) -> list[Task]:
         """The best waiting records: tags in their order, then priority, then age."""
         waiting = [r for r in self.records.values() if r.status == "waiting" and r.tag in tags]
-        waiting.sort(key=lambda r: (tags.index(r.tag), -r.priority, r.id))
+        waiting = [r for r in waiting if not r.composite]
+        waiting.sort(key=lambda r: (tags.index(r.tag), -r.priority, r.place, r.id))
         for record in waiting[:limit]:
             record.attempts[record.latest + 1] = Attempt("running", manager, self.now)
             self._turn(record, "running", manager)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg
@@ -12,9 +12,12 @@ from tests.factories import PROGRAMS, Http, Manager, add, failure, make_molecule
 from tests.life.model import Operation
 from tests.life.seeing import Seeing
 from tests.life.working import Task
+from tests.ticking import tick
+from tests.toys import TOYS
 
 MANAGERS = 3
 OFFERS = 100
+SIZES = {"stairs": {"steps": 2}, "towers": {"storeys": 1}}
 UNKNOWN = 10**12
 """An id that no record has."""
 
@@ -38,7 +41,8 @@ class World(Seeing):
     def add(self, kind: str, numbers: Sequence[int], tag: str, priority: int, *, find_existing: bool) -> None:
         molecules = [make_molecule(10**6 + self.number * 100 + n) for n in numbers]
         queue = {"compute_tag": tag.upper(), "compute_priority": priority}
-        ids = add(self.api, kind=kind, molecules=molecules, **queue, find_existing=find_existing)
+        spec = SIZES.get(kind)
+        ids = add(self.api, kind=kind, spec=spec, molecules=molecules, **queue, find_existing=find_existing)
         fresh: dict[Any, int] = {}
         for n, i in zip(numbers, ids, strict=True):
             content = (kind, n)
@@ -50,17 +54,53 @@ class World(Seeing):
             else:
                 fresh[content] = i
                 self.appear(i, kind, tag, priority, content)
+                made = self.model.records[i]
+                made.find_existing, made.place = find_existing, min(fresh.values())
 
     def link(self, parent: int, child: int) -> bool:
         """Make one record the child of another, as services will; not if that made a circle."""
         if parent in self.model.descendants([child]) or (parent, child) in self.model.links:
             return False
+        if any(self.is_part(i) for i in (parent, child)):
+            return False  # whom they are linked to, flows say
         self.conn.execute(
             "INSERT INTO record_child (parent_id, role, key, child_id) VALUES (%s, 'life', %s, %s)",
             (parent, str(child), child),
         )
         self.model.links.append((parent, child))
         return True
+
+    def is_part(self, i: int) -> bool:
+        """Whether it is a composite record, or made for one."""
+        record = self.model.records[i]
+        return record.composite or (record.content is not None and record.content[0] == "step")
+
+    def tick(self) -> None:
+        """What upkeep does, one record at a time."""
+        tick(self.conn.info.dsn, TOYS, at_once=1)
+        query = "SELECT child_id FROM record_child WHERE parent_id = %s AND batch = %s ORDER BY role, key, position"
+        self.model.tick(lambda parent, batch: [i for (i,) in self._rows(query, parent, batch)])
+        self.known += sorted(self.model.records.keys() - set(self.known))
+        assert tick(self.conn.info.dsn, TOYS) == 0, "all has been taken on"
+
+    def settle(self) -> None:
+        """When people rest, and managers compute all there is, everything ends, soon."""
+        for _ in range(12):
+            self._then(self.tick)
+            if not any(r.status == "waiting" for r in self.model.records.values()):
+                break
+            already = len(self.tasks)
+            self._then(lambda: self.claim(0, self.tags, 50))
+            self._then(lambda: self.give(0, [(t, "success") for _, t in self.tasks[already:]]))  # noqa: B023
+        assert not [r.id for r in self.model.records.values() if r.status == "waiting"], "something is not taken up"
+        own = {i for i, r in self.model.records.items() if r.status in ("waiting", "running")}
+        held = {t["record_id"] for _, t in self.tasks}
+        assert not own - held - self.model.ancestors(held & own), "something hangs"
+
+    def _then(self, work: Callable[[], None]) -> None:
+        work()
+        self.compare()
+        self.model.now += 1
 
     def act(self, action: str, ids: list[int], **changes: Any) -> None:
         method, path, body = REQUESTS.get(action, ("PATCH", "records", {}))

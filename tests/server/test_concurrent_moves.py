@@ -19,6 +19,7 @@ from tests.acting import changed, children, do, link
 from tests.archive import running
 from tests.conftest import FORGETFUL
 from tests.factories import Http, add, make_result, sql, started, until
+from tests.life.gale import gale
 from tests.life.storm import Storm, twice
 
 from qchive.db.embedded import EmbeddedPostgres
@@ -48,6 +49,25 @@ def test_a_storm_leaves_nothing_behind_that_could_not_be(postgres_with_times: Em
         assert len(storm.handed_out) > 30, "there was something to do"
     # Who locks in order never waits in a circle. A deadlock would not reach the user, but it costs a second.
     assert re.findall(r"deadlock detected(?:.*\n){40}", postgres_with_times.log.read_text()) == []
+
+
+EXPECTED = ("violates foreign key constraint",)
+"""Errors in PostgreSQL's log that say that somebody was quicker: the loser looks again."""
+
+
+def test_a_gale_of_composite_records_leaves_none_behind_that_hangs(own_postgres: EmbeddedPostgres) -> None:
+    seed = int(os.environ.get("QCHIVE_STORM", random.randrange(10**6)))
+    print(f"QCHIVE_STORM={seed}")
+    with gale(own_postgres.dsn, seed) as storm:
+        storm.blow(people=3, actions=80, managers=2)
+        assert storm.troubles == []
+        storm.settle(60)
+        assert storm.forbidden() == {}
+        assert storm.computed > 20, "there was something to do"
+        assert storm.killed > 1
+        log = own_postgres.log.read_text()
+    errors = re.findall(r"(?:ERROR|PANIC): .*(?:\n.*){8}", log)
+    assert [e for e in errors if not any(text in e.split("\n")[0] for text in EXPECTED)] == []
 
 
 # --- interleavings, one by one --------------------------------------------------------------------------------------

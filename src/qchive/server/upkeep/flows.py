@@ -34,8 +34,9 @@ _MANY = 100
 class Advancer:
     """Takes on what is ready until it is cancelled."""
 
-    def __init__(self, db: Database, kinds: Mapping[str, Kind] = KINDS) -> None:
+    def __init__(self, db: Database, kinds: Mapping[str, Kind] = KINDS, at_once: int = AT_ONCE) -> None:
         self._db = db
+        self._at_once = at_once
         self._kinds = kinds
         self._wake = asyncio.Event()
         self._failed: dict[int, float] = {}
@@ -65,7 +66,7 @@ class Advancer:
         left = self.resting()
         while ids := await self._ready(left):
             queue = iter(ids)
-            went = await asyncio.gather(*(self._some(queue, left) for _ in range(AT_ONCE)))
+            went = await asyncio.gather(*(self._some(queue, left) for _ in range(self._at_once)))
             steps += sum(went)
         return steps
 
