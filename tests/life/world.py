@@ -18,6 +18,9 @@ from tests.toys import TOYS
 MANAGERS = 3
 OFFERS = 100
 SIZES = {"stairs": {"steps": 2}, "towers": {"storeys": 1}}
+READY = (
+    "SELECT r.id FROM flow f JOIN record r ON r.id = f.record_id WHERE f.ready AND r.status IN ('waiting', 'running')"
+)
 UNKNOWN = 10**12
 """An id that no record has."""
 
@@ -44,6 +47,7 @@ class World(Seeing):
         spec = SIZES.get(kind)
         ids = add(self.api, kind=kind, spec=spec, molecules=molecules, **queue, find_existing=find_existing)
         fresh: dict[Any, int] = {}
+        new: list[int] = []
         for n, i in zip(numbers, ids, strict=True):
             content = (kind, n)
             found = self.model.find(content) if find_existing and content not in fresh else None
@@ -53,9 +57,10 @@ class World(Seeing):
                 assert i == fresh[content], "twice in one request"
             else:
                 fresh[content] = i
+                new.append(i)
                 self.appear(i, kind, tag, priority, content)
                 made = self.model.records[i]
-                made.find_existing, made.place = find_existing, min(fresh.values())
+                made.find_existing, made.place = find_existing, min(new)
 
     def link(self, parent: int, child: int) -> bool:
         """Make one record the child of another, as services will; not if that made a circle."""
@@ -81,7 +86,7 @@ class World(Seeing):
         query = "SELECT child_id FROM record_child WHERE parent_id = %s AND batch = %s ORDER BY role, key, position"
         self.model.tick(lambda parent, batch: [i for (i,) in self._rows(query, parent, batch)])
         self.known += sorted(self.model.records.keys() - set(self.known))
-        assert tick(self.conn.info.dsn, TOYS) == 0, "all has been taken on"
+        assert self._rows(READY) == [], "all has been taken on"
 
     def settle(self) -> None:
         """When people rest, and managers compute all there is, everything ends, soon."""
