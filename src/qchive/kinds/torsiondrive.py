@@ -41,7 +41,7 @@ class TorsiondriveKeywords(msgspec.Struct, forbid_unknown_fields=True):
     dihedral_ranges: list[tuple[int, int]] | None = None
     """Lowest and highest angle of each dihedral, from -180 to 360 degrees; None: the whole circle."""
     energy_decrease_thresh: float | None = None
-    """How much lower than before an energy has to be for the neighbours to be computed again, in Hartree; None: 1e-5."""
+    """How much lower than before an energy must be for its neighbours to be computed again, in Hartree; None: 1e-5."""
     energy_upper_limit: float | None = None
     """How far above the lowest energy a grid point may be for its neighbours to be computed from it, in Hartree; None:
     any."""
@@ -117,6 +117,8 @@ def _check_grid(keywords: TorsiondriveKeywords) -> None:
     for low, high in ranges or ():
         if not -180 <= low < high <= 360:
             raise InputRefused(f"a range of dihedral angles is -180 <= low < high <= 360, not [{low}, {high}]")
+        if low > 180:  # the library would begin at -180
+            raise InputRefused(f"give a range above 180 as [{low - 360}, {high - 360}] instead of [{low}, {high}]")
     if not grid_size(keywords):
         raise InputRefused("no grid point lies within dihedral_ranges")
     for name in ("energy_decrease_thresh", "energy_upper_limit"):
@@ -189,7 +191,7 @@ def _requests(spec: TorsiondriveSpecification, state: _State) -> list[Request]:
     requests = []
     for n, (key, molecule) in enumerate(state.jobs, start=len(state.results)):
         point = _point(key)
-        held = [Constraint("dihedral", d, v) for d, v in zip(spec.keywords.dihedrals, point, strict=True)]
+        held = [Constraint("dihedral", list(d), v) for d, v in zip(spec.keywords.dihedrals, point, strict=True)]
         requests.append(
             Request(
                 role=CHILDREN,
