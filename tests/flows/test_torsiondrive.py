@@ -251,6 +251,21 @@ def test_an_optimizer_that_ignores_constraints_is_found_out() -> None:
         drive(torsiondrive, spec_of(ONE), [chain(59.9)], compute)
 
 
+def test_a_scan_of_which_no_point_is_reached_has_failed() -> None:
+    with pytest.raises(FlowFailed, match="No optimization held its dihedral angles"):
+        drive(torsiondrive, spec_of(ONE), [chain(50.0)], lambda r, m: {"energy": -1.0, "molecule": m[0]})
+
+
+def test_a_grid_point_that_is_not_reached_is_named() -> None:
+    def compute(request: Request, molecules: Sequence[Molecule]) -> dict[str, Any]:
+        angle = held(request)[0]["value"]
+        return {"energy": float(angle), "molecule": chain(angle + 2.0 * (angle == 60))}
+
+    driven = drive(torsiondrive, spec_of(ONE), [chain(10.0)], compute)
+    marked = [line for line in driven.done.log.splitlines() if line.endswith("but not at this grid point")]
+    assert marked == ["[60]: 60.0000000000 Eh, but not at this grid point"]
+
+
 def test_an_optimization_without_energy_is_no_result() -> None:
     with pytest.raises(FlowFailed, match="without energy"):
         drive(torsiondrive, spec_of(ONE), [chain(59.9)], lambda r, m: {"molecule": m[0]})

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,11 +17,13 @@ import msgspec
 
 from qchive.kinds.constrained import (
     Constraint,
+    apart,
     check_atoms,
     check_optimization,
     check_unlike,
     constrained,
     key_of,
+    measured,
 )
 from qchive.kinds.flow import Batch, Done, Ended, Flow, FlowFailed, Given, Progress, Request, Seen, Steps, View
 from qchive.kinds.kind import Facets, Id, InputRefused, Inputs, Kind, Molecule, Part
@@ -181,8 +184,13 @@ def _run(given: Given) -> Steps:
         results = [_result(*job, one) for job, one in zip(state.jobs, ended, strict=True)]
         state, log = _plan(given, [*state.results, *results], state.pictures)
         _check_kept(state, results, ended)
-    lowest = _lowest(given, state.results)
-    lines = [f"{key_of(point)}: {energy:.10f} Eh\n" for point, energy in sorted(lowest.items())]
+    lowest, reached = _lowest(given, state.results), _reached(spec, state.results)
+    if not reached:
+        raise FlowFailed("No optimization held its dihedral angles; use an optimizer that keeps constraints")
+    lines = [
+        f"{key_of(point)}: {energy:.10f} Eh{'' if point in reached else ', but not at this grid point'}\n"
+        for point, energy in sorted(lowest.items())
+    ]
     return Done(log=f"{log}Lowest energies\n{''.join(lines)}", progress=_progress("done", spec, state.results))
 
 
@@ -291,6 +299,18 @@ def _lowest(given: Given, results: Sequence[_Result]) -> dict[tuple[int, ...], f
     return lowest
 
 
+def _reached(spec: TorsiondriveSpecification, results: Sequence[_Result]) -> set[tuple[int, ...]]:
+    # Grid points that an optimization ended at, as closely as the library wants it: the others it has passed over.
+    return {
+        point
+        for point, geometry in ((_point(result.key), result.geometry) for result in results)
+        if all(
+            apart(measured({"geometry": geometry}, dihedral), angle) <= 0.5
+            for dihedral, angle in zip(spec.keywords.dihedrals, point, strict=True)
+        )
+    }
+
+
 def _progress(stage: str, spec: TorsiondriveSpecification, results: Sequence[_Result]) -> Progress:
     return Progress(
         stage=stage,
@@ -317,16 +337,20 @@ def _library() -> Any:
     return td_api
 
 
-def _hear(*values: Any) -> None:
+def _hear(*values: Any, **how: Any) -> None:
     heard = _heard.get()
     if heard is None:
-        print(*values)
+        print(*values, **how)
     else:
         heard.append(" ".join(map(str, values)))
 
 
 def _hear_warning(message: str, category: type[Warning] = UserWarning) -> None:
-    _hear(f"Warning! {message}")
+    heard = _heard.get()
+    if heard is None:
+        warnings.warn(message, category, stacklevel=2)
+    else:
+        heard.append(f"Warning! {message}")
 
 
 @contextmanager

@@ -1,0 +1,10 @@
+"""Programs that tests run in their own process use one thread: with more, the threads of several test processes wait
+for each other most of the time."""
+
+from __future__ import annotations
+
+import os
+from unittest.mock import patch
+
+with patch.dict(os.environ, OMP_NUM_THREADS="1"):
+    import tblite.interface  # noqa: F401 - its threads are counted when it is loaded
