@@ -131,6 +131,10 @@ def test_places_of_children_are_as_the_wire_has_them() -> None:
         ("[90, 0]", {"td_api_key": "90,0", "position": 0}),
         ("[90, 0]", {"td_api_key": "90,0", "position": 1}),
     ]
+    for batch in driven.batches:  # a key's jobs are counted anew in each batch
+        for key, jobs in itertools.groupby(batch.requests, lambda r: r.key):
+            infos = [r.info for r in jobs]
+            assert infos == [{"td_api_key": key[1:-1].replace(" ", ""), "position": n} for n in range(len(infos))]
     assert held(requests[0]) == [
         {"type": "dihedral", "indices": [0, 1, 2, 3], "value": 90},
         {"type": "dihedral", "indices": [1, 2, 3, 4], "value": 0},
