@@ -206,8 +206,8 @@ def upkeep(
     no_migrate: NoMigrate = False,
     settings: Given = None,
 ) -> None:
-    """Run the loops that keep an archive going: rescue of lost work, counts, jobs of the server. Any number may run, one
-    leads. SIGHUP reads the settings again; what it was at goes on with the new ones."""
+    """Run the loops that keep an archive going: rescue of lost work, counts, jobs of the server. Any number may run,
+    one leads. SIGHUP reads the settings again; what it was at goes on with the new ones."""
     from qchive.errors import BadConfiguration
     from qchive.server.upkeep.run import keep_up
 
