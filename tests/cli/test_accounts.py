@@ -55,6 +55,17 @@ def test_accounts_from_the_command_line(login: str, qchive: Run) -> None:
     assert qchive("groups", "delete", "chem").code == 0
 
 
+@pytest.mark.parametrize("change", ["--disable", "--role=read", "--group=chem"])
+def test_who_wants_to_change_their_own_rights_is_told_that_nothing_came_of_it(
+    lonely: Archive, login: str, qchive: Run, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    monkeypatch.setenv("QCHIVE_ADDRESS", lonely.address)
+    assert qchive("groups", "add", "chem").code == 0
+    ended = qchive("users", "modify", "admin_user", "--full-name", "Me", change, "--json")
+    assert (ended.code, "nobody changes their own role" in ended.err) == (1, True)
+    assert (ended.json["fullname"], ended.json["role"], ended.json["enabled"]) == ("Me", "admin", True)
+
+
 def test_tokens_from_the_command_line(login: str, qchive: Run) -> None:
     made = qchive("tokens", "create", "cluster", "--scope", "compute", "--tag", "gpu", "--tag", "a b", "--days", "7")
     assert made.code == 0, made.err

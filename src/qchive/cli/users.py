@@ -11,6 +11,7 @@ from qchive.cli import printing
 from qchive.cli.configuring import ConfigFile, Database, configured
 from qchive.cli.confirming import Yes, confirm
 from qchive.cli.connecting import DEFAULT, Address, connect
+from qchive.cli.exits import Exit
 from qchive.cli.keeping import Data, place_of
 from qchive.cli.printing import AsJson
 
@@ -135,7 +136,14 @@ def modify(
     }
     with connect(address) as client:
         changes = {name: value for name, value in given.items() if value is not None}
-        _show(client.modify_user(msgspec.structs.replace(client.get_user(user), **changes)), as_json)
+        wanted = msgspec.structs.replace(client.get_user(user), **changes)
+        found = client.modify_user(wanted)
+    _show(found, as_json)
+    if (found.role, set(found.groups), found.enabled) != (wanted.role, set(wanted.groups), wanted.enabled):
+        printing.tell(
+            "qchive: nobody changes their own role, groups or whether they can log in: ask another administrator"
+        )
+        raise typer.Exit(Exit.incomplete)
 
 
 def password(user: Me = None, password_stdin: GivenPassword = False, address: Address = DEFAULT) -> None:
