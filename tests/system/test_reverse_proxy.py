@@ -16,16 +16,19 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from qchive import PortalClient
+from qchive import PortalClient, RecordStatusEnum
 from tests.accounts import PASSWORD, SECURE, as_user, secure
+from tests.archive import prepared
 from tests.docs.pages import DEFAULT_ADDRESS, DOCS, blocks
 from tests.factories import until
+from tests.interop.peers import compute_manager, server_process, wait_until
 
 pytestmark = pytest.mark.system
 
 PAGE = DOCS / "howto" / "run-a-server-for-others.md"
 CLIENT = "127.0.0.2"
 """Where requests come from: another address than the proxy's own."""
+BOND = {"connectivity": [(0, 1, 1.0)]}
 Proxied = Callable[[str], contextlib.AbstractContextManager[str]]
 
 
@@ -160,3 +163,28 @@ def test_where_no_server_answers_a_manager_is_dropped_and_others_are_told(proxy:
         assert browser.get("/api/v1/ping").status_code == 502
         with pytest.raises(httpx.TransportError):
             browser.post("/compute/v1/tasks/claim", json={})
+
+
+def test_an_unmodified_manager_works_through_it_and_loses_nothing_while_the_server_is_away(
+    proxy: Proxied, databases: Any, open_folder: Path
+) -> None:
+    with (
+        prepared(databases) as conninfo,
+        server_process(conninfo) as server,
+        proxy(server.address) as address,
+        compute_manager(address, open_folder, tags=["proxied"]) as manager,
+        PortalClient(server.address) as client,
+    ):
+        molecules = [{"symbols": ["H", "H"], "geometry": [0, 0, 0, 0, 0, 1.4 + n], **BOND} for n in range(4)]
+        _, ids = client.add_singlepoints(molecules, "rdkit", "gradient", "uff", None, compute_tag="proxied")
+        wait_until(lambda: any(client.query_records(status="running")), manager.told)
+        server.kill()
+        wait_until(lambda: "deferr" in manager.told().lower(), manager.told)
+        server.start()
+
+        def finished() -> bool:
+            assert manager.running, manager.told()
+            return all(one.status is RecordStatusEnum.complete for one in client.get_records(ids))
+
+        wait_until(finished, manager.told)
+        assert all(len(one.compute_history) == 1 for one in client.get_records(ids))
