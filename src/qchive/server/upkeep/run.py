@@ -21,6 +21,7 @@ from qchive.server.upkeep.jobs.runner import Pace, Runner
 from qchive.server.upkeep.leader import lead
 from qchive.server.upkeep.months import PERIOD, make_months
 from qchive.server.upkeep.rescue import period, rescue
+from qchive.server.upkeep.rules import Follower
 from qchive.server.upkeep.together import together
 
 log = logging.getLogger("qchive.upkeep")
@@ -60,8 +61,8 @@ async def _keep_up(conninfo: str, settings: Settings, functions: Mapping[str, Fu
             *(_repeat(name, seconds, one_round, db, settings) for name, seconds, one_round in loops(settings))
         )
 
-    runner, advancer = Runner(db, settings, functions, pace), flows.Advancer(db)
-    keeping = asyncio.create_task(together(lead(conninfo, work), runner.run(), advancer.run()))
+    runner, advancer, follower = Runner(db, settings, functions, pace), flows.Advancer(db), Follower(db, settings)
+    keeping = asyncio.create_task(together(lead(conninfo, work), runner.run(), advancer.run(), follower.run()))
     running = asyncio.get_running_loop()
 
     def stop() -> None:
