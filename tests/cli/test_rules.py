@@ -79,5 +79,7 @@ def test_what_makes_no_sense_is_said(qchive: Run, api: Http) -> None:
     ended = qchive("rules", "add", "loop", "--kind", "singlepoint", *THEN)
     assert ended.code == 1
     assert "would never end" in ended.err
+    ended = qchive("rules", "add", "x", "--kind", "optimization", "--then", "energy")
+    assert (ended.code, "--then-program" in ended.err) == (2, True)
     ended = qchive("rules", "add", "x", "--kind", "optimization", *THEN, "--then-optimizer-keyword", "a=1")
     assert ended.code == 2
