@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from tests.accounts import SECURE, as_user, secure
 from tests.acting import do
-from tests.archive import Archive
+from tests.archive import Archive, prepared, running
 from tests.factories import (
     OPTIMIZATION,
     SPEC,
@@ -19,6 +21,7 @@ from tests.factories import (
     claimed,
     complete,
     failure,
+    http,
     make_molecule,
     make_result,
     sql,
@@ -31,6 +34,8 @@ from tests.ticking import tick
 from tests.upkeep_process import upkeep
 
 from qchive.kinds import KINDS
+from qchive.kinds.kind import InputRefused, Part, one_molecule
+from qchive.kinds.reaction import ROLE, reaction
 
 
 def test_a_complete_optimization_is_followed_by_a_hessian_of_its_final_molecule(archive: Archive, api: Http) -> None:
@@ -391,6 +396,33 @@ def test_a_rule_waits_for_a_server_that_knows_its_kind(archive: Archive, api: Ht
     assert follow(archive.conninfo, fewer) == 0
     assert follow(archive.conninfo) == 1
     assert numbers(api, rule) == {"made": 1}
+
+
+def _settle(_: Any, parts: Sequence[Part], molecules: Mapping[int, Any]) -> Sequence[Part]:
+    if any(len(molecules[int(part.molecule)]["symbols"]) > 2 for part in parts):  # type: ignore[arg-type]
+        raise InputRefused("More than two atoms")
+    return parts
+
+
+ALONE = msgspec.structs.replace(reaction, name="alone", inputs=one_molecule("molecules", ROLE), settle=_settle)
+"""A composite kind about one molecule."""
+
+
+def test_a_composite_record_can_be_what_is_submitted(databases: Any) -> None:
+    kinds = {**KINDS, "alone": ALONE}
+    with prepared(databases) as conninfo, running(conninfo, kinds=kinds) as archive, http(archive.address) as api:
+        rule = add_rule(api, record_type="alone", specification={"singlepoint_specification": SPEC})
+        good, bad = add(api, kind="optimization", molecules=[make_molecule(), make_molecule(symbols=["He"] * 3)])
+        claim_and_return(Manager(api))
+        follow(conninfo, kinds)
+        assert list(made(api, rule)) == [good]
+        (failed,) = api.get(f"records/{bad}/follow_ons")["led_to"]
+        assert (failed["state"], failed["problem"]) == ("failed", "More than two atoms")
+        tick(conninfo, kinds)
+        assert api.statuses(list(made(api, rule).values())) == ["running"]
+        assert len(claim_and_return(Manager(api, tags=["follow"]))) == 1
+        tick(conninfo, kinds)
+        assert api.statuses(list(made(api, rule).values())) == ["complete"]
 
 
 # --- what came from what ------------------------------------------------------------------------------------------

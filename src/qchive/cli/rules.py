@@ -241,11 +241,14 @@ def _follows(rule: Rule) -> str:
 
 
 def _submits(rule: Rule) -> str:
-    spec: Any = rule.specification
-    inner = getattr(spec, "qc_specification", spec)
-    level = "/".join(part for part in (inner.method, inner.basis) if part)
-    what = f"optimization by {spec.program}" if inner is not spec else spec.driver.value
-    return f"{what}, {inner.program} {level}"
+    from qchive.kinds import KINDS
+
+    if rule.record_type not in KINDS:
+        return str(rule.record_type)
+    asked = KINDS[rule.record_type].facets(rule.specification)
+    level = "/".join(part for part in (asked.method, asked.basis) if part)
+    by = f" by {asked.program}" if asked.program != asked.qc_program else ""
+    return f"{asked.driver or rule.record_type}{by}, {asked.qc_program or asked.program} {level}"
 
 
 def _facts(rule: Rule) -> Iterable[tuple[str, Any]]:
