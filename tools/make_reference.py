@@ -371,6 +371,14 @@ def operations() -> str:
     return "\n\n".join(map(str, parts))
 
 
+def rules() -> str:
+    """What follow-on rules have, and what came of them."""
+    from qchive.client.rules import Rule
+
+    own = set(vars(Rule))
+    return f"{inspect.getdoc(Rule)}\n\n{members(Rule, lambda name: name in own and name[0] != '_')}"
+
+
 def record() -> str:
     """What a record has."""
     from qchive.client.records import BaseRecord, OptimizationRecord, SinglepointRecord
@@ -402,6 +410,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "operations": operations,
     "pyscf-keywords": pyscf_keywords,
     "record": record,
+    "rules": rules,
     "server-settings": server_settings,
     "tblite-keywords": tblite_keywords,
     "worker-settings": worker_settings,

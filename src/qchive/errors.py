@@ -5,6 +5,7 @@
     │   ├── InvalidBody           body or parameters do not decode or do not fit their type
     │   ├── InvalidAccount        an account, a group or a token that cannot be as asked for
     │   ├── InvalidMolecule       a molecule that cannot exist
+    │   ├── InvalidRule           a follow-on rule that cannot be
     │   ├── InvalidSpecification  a specification that can never run
     │   ├── LimitExceeded         more of something than one request may carry
     │   ├── NotUndoable           an operation that cannot be taken back
@@ -103,6 +104,12 @@ class InvalidSpecification(InvalidRequest):
     """A specification that can never run."""
 
     code = "invalid_specification"
+
+
+class InvalidRule(InvalidRequest):
+    """A follow-on rule that could never do anything, that would follow what it makes itself, or whose name is taken."""
+
+    code = "invalid_rule"
 
 
 class LimitExceeded(InvalidRequest):

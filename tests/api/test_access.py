@@ -132,12 +132,16 @@ NEEDS = {
     ("POST", "operations"): "records:modify",
     ("POST", "operations/{}/undo"): "records:modify",
     ("POST", "operations/{}/stop"): "records:modify",
+    ("POST", "rules"): "records:add",
+    ("POST", "rules/preview"): "records:add",
+    ("PATCH", "rules/{}"): "records:modify",
+    ("DELETE", "rules/{}"): "records:modify",
     ("GET", "internal_jobs/{}"): "internal_jobs:read",
     ("POST", "internal_jobs/query"): "internal_jobs:read",
     ("PUT", "internal_jobs/{}/status"): "internal_jobs:modify",
     ("DELETE", "internal_jobs/{}"): "internal_jobs:delete",
 }
-READABLE = ("records", "molecules", "operations")
+READABLE = ("records", "molecules", "operations", "rules")
 
 # transport.md §8.2: no API token may do these.
 IN_PERSON = {

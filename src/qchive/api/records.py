@@ -154,7 +154,7 @@ def on_request_fields(kind: Kind) -> tuple[str, ...]:
 
 
 def named_fields(kind: Kind) -> tuple[str, ...]:
-    """Names of ours, which are sent only to those who name them: clients of the protocol know no others than its own."""
+    """Names of ours, sent only to those who name them: clients of the protocol know none but its own."""
     return ("progress",) if kind.is_service else ()
 
 

@@ -19,6 +19,8 @@ PARTS = ("compute_history", "outputs", "task", "comments", "native_files")
 """What to fetch with a record that is to be described."""
 
 _MESSAGE_LINES = 14
+_FEW = 10
+"""As many follow-ons are told to a person."""
 
 
 def description(client: PortalClient, record: BaseRecord) -> dict[str, Any]:
@@ -42,8 +44,22 @@ def description(client: PortalClient, record: BaseRecord) -> dict[str, Any]:
         "waiting_reason": record.get_waiting_reason() if waits else None,
         "comments": [msgspec.to_builtins(comment) for comment in record.comments],
         "native_files": sorted(record.native_files),
+        **_provenance(client, record.id),
         "history": [_attempt(entry) for entry in record.compute_history],
     }
+
+
+def _provenance(client: PortalClient, record_id: int) -> dict[str, Any]:
+    """What follow-on rules made it of, and made of it; nothing where a server knows no rules."""
+    import msgspec
+
+    from qchive.errors import NoSuchPath, RequestFailed
+
+    try:
+        found = client.get_follow_ons(record_id)
+    except (NoSuchPath, RequestFailed):
+        return {"followed_from": [], "follow_ons": []}
+    return {"followed_from": msgspec.to_builtins(found.came_from), "follow_ons": msgspec.to_builtins(found.led_to)}
 
 
 def _molecules(client: PortalClient, record: BaseRecord) -> dict[str, Any]:
@@ -132,6 +148,11 @@ def _result(record: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
         steps = f", after {printing.many(len(record['energies']), 'step')}" if record["energies"] else ""
         yield "energy", f"{record['energy']:.10f} Eh{steps}"
     yield "native files", ", ".join(record["native_files"])
+    for one in record["followed_from"][:_FEW]:
+        yield "followed from", f"record {one['source_id']}, by the rule {one['rule']}"
+    for one in record["follow_ons"][:_FEW]:
+        became = one["state"] if one["record_id"] is None else f"record {one['record_id']}"
+        yield "followed by", f"{became}, by the rule {one['rule']}"
 
 
 def _show_error(record: Mapping[str, Any]) -> None:

@@ -93,11 +93,11 @@ def submit(
         "program": program,
         "method": method,
         "basis": basis,
-        "keywords": _settings(keyword, "--keyword"),
+        "keywords": settings(keyword, "--keyword"),
     }
-    protocols = _settings(protocol, "--protocol")
+    protocols = settings(protocol, "--protocol")
     if optimize:
-        own = _settings(optimizer_keyword, "--optimizer-keyword")
+        own = settings(optimizer_keyword, "--optimizer-keyword")
         kind = "optimization"
         spec: dict[str, Any] = {"program": optimizer, "qc_specification": quantum, "keywords": own}
     elif optimizer_keyword:
@@ -198,7 +198,7 @@ def _charged(name: str, molecule: Mapping[str, Any], charge: float | None, multi
         raise InvalidMolecule(f"{name}: {error.msg}") from error
 
 
-def _settings(given: Sequence[str] | None, option: str) -> dict[str, Any]:
+def settings(given: Sequence[str] | None, option: str) -> dict[str, Any]:
     """`NAME=VALUE` pairs, values as JSON where they are JSON."""
     import msgspec
 

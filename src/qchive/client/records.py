@@ -13,6 +13,7 @@ from qchive import wire
 from qchive.api import records
 from qchive.api.endpoint import Endpoint
 from qchive.api.records import RecordComment
+from qchive.api.rules import FollowOn
 from qchive.api.tasks import RecordTask
 from qchive.client import tables
 from qchive.client.history import History
@@ -201,6 +202,18 @@ class BaseRecord:
     def history(self) -> History:
         """All that happened to it, oldest first: attempts (lost ones too), what people did, comments."""
         return self._online("history").get_history(self.id)
+
+    @property
+    def follow_ons(self) -> list[FollowOn]:
+        """What follow-on rules made of it, now: each with the name of the `rule` and the `record_id`."""
+        found: list[FollowOn] = self._online("follow_ons").get_follow_ons(self.id).led_to
+        return found
+
+    @property
+    def followed_from(self) -> list[FollowOn]:
+        """What follow-on rules made it for, now: each with the name of the `rule` and the `source_id`."""
+        found: list[FollowOn] = self._online("followed_from").get_follow_ons(self.id).came_from
+        return found
 
     # --- how ------------------------------------------------------------------------------------------------------
 

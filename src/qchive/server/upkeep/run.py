@@ -23,6 +23,7 @@ from qchive.server.upkeep.jobs.runner import Pace, Runner
 from qchive.server.upkeep.leader import lead
 from qchive.server.upkeep.months import PERIOD, make_months
 from qchive.server.upkeep.rescue import period, rescue
+from qchive.server.upkeep.rules import Follower
 from qchive.server.upkeep.together import together
 
 log = logging.getLogger("qchive.upkeep")
@@ -77,8 +78,12 @@ async def _keep_up(
             *(_repeat(name, seconds, one_round, db, settings) for name, seconds, one_round in loops(settings))
         )
 
-    runner, advancer = Runner(db, settings, functions, pace), flows.Advancer(db, kinds)
-    keeping = asyncio.create_task(together(lead(conninfo, work), runner.run(), advancer.run()))
+    runner, advancer, follower = (
+        Runner(db, settings, functions, pace),
+        flows.Advancer(db, kinds),
+        Follower(db, settings),
+    )
+    keeping = asyncio.create_task(together(lead(conninfo, work), runner.run(), advancer.run(), follower.run()))
     running = asyncio.get_running_loop()
 
     last = threading.Timer(PATIENCE, lambda: _leave(None in found))
