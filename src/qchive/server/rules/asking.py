@@ -73,7 +73,7 @@ def _checked(ctx: Context, body: api.RuleAdd) -> Prepared:
         Forbidden: the API token is limited to other compute tags.
     """
     kind = ctx.kinds.get(body.record_type)
-    fit = [k.name for k in ctx.kinds.values() if k.addable and k.inputs.single]
+    fit = [k.name for k in ctx.kinds.values() if not k.internal and k.inputs.single]
     if kind is None:
         raise UnknownKind(f"There is no kind {body.record_type!r}: use {' or '.join(fit)}", kind=body.record_type)
     if kind.name not in fit:
