@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+
+from qchive.client.given import plain
 from tests.archive import Archive
 from tests.factories import SPEC, Http, Manager, optimization, singlepoint, unpacked
 from tests.ticking import tick
@@ -21,32 +24,41 @@ DIHEDRAL = (0, 1, 2, 3)
 Given = dict[str, Any]
 
 
-def peroxide(dihedral: float = 115.0, distance: float = 2.75) -> Given:
-    """Hydrogen peroxide with this dihedral angle (degrees) and O–O distance (Bohr)."""
-    angle, length, turn = math.radians(100.0), 1.83, math.radians(dihedral)
-    out, along = length * math.sin(angle), length * math.cos(angle)
-    first = [out, 0.0, along]
-    last = [out * math.cos(turn), out * math.sin(turn), distance - along]
-    geometry = [*first, 0.0, 0.0, 0.0, 0.0, 0.0, distance, *last]
-    return {"symbols": ["H", "O", "O", "H"], "geometry": [round(x, 10) + 0.0 for x in geometry]}
+def peroxide(dihedral: float = 115.0, *others: float, distance: float = 2.75) -> Given:
+    """Hydrogen peroxide with this dihedral angle (degrees) and O–O distance (Bohr); with one more angle trioxidane."""
+    angles = (dihedral, *others)
+    lengths = [1.83, distance, *[2.75 for _ in others], 1.83]
+    at = [np.zeros(3), np.array([lengths[0], 0.0, 0.0])]
+    for n, length in enumerate(lengths[1:]):
+        turn = math.radians(angles[n - 1]) if n else 0.0
+        before = at[-3] if n else np.array([0.0, 1.0, 0.0])
+        along = (at[-1] - at[-2]) / np.linalg.norm(at[-1] - at[-2])
+        out = np.cross(at[-2] - before, along)
+        out /= np.linalg.norm(out)
+        bend = math.radians(100.0)
+        step = (-math.cos(bend), math.sin(bend) * math.cos(turn), math.sin(bend) * math.sin(turn))
+        at.append(at[-1] + length * (step[0] * along + step[1] * np.cross(out, along) + step[2] * out))
+    geometry = [round(float(x), 10) + 0.0 for atom in at for x in atom]
+    return {"symbols": ["H", *["O"] * (len(at) - 2), "H"], "geometry": geometry}
 
 
-def energy(dihedral: float, distance: float = 2.75) -> float:
+def energy(*dihedrals: float, distance: float = 2.75) -> float:
     """Of hydrogen peroxide in Hartree, as we have it: lowest at 120° and 2.75 Bohr."""
-    turn = math.radians(dihedral)
-    well = 0.5 * (math.cos(turn) + 0.5) ** 2 + 0.05 * (1 - math.sin(turn))
-    return -150.0 + 0.012 * well + 0.1 * (distance - 2.75) ** 2
+    turns = [math.radians(dihedral) for dihedral in dihedrals]
+    wells = sum(0.5 * (math.cos(t) + 0.5) ** 2 + 0.05 * (1 - math.sin(t)) for t in turns)
+    return -150.0 + 0.012 * wells + 0.1 * (distance - 2.75) ** 2
 
 
 def optimized(given: Given) -> Given:
     """The result of an optimization: hydrogen peroxide goes where its constraints are, everything else stays."""
     start = given["initial_molecule"]
-    if list(start["symbols"]) != ["H", "O", "O", "H"]:
+    if list(start["symbols"])[:3] != ["H", "O", "O"]:
         return optimization(given, steps=2)
-    held = {c["type"]: c["value"] for c in given["keywords"].get("constraints", {}).get("set", [])}
-    at = {"dihedral": held.get("dihedral", 115.0), "distance": held.get("distance", 2.75)}
-    final = {**start, **peroxide(**at)}
-    end = energy(**at)
+    held = given["keywords"].get("constraints", {}).get("set", [])
+    dihedrals = [c["value"] for c in held if c["type"] == "dihedral"] or [115.0] * (len(start["symbols"]) - 3)
+    distance = next((c["value"] for c in held if c["type"] == "distance"), 2.75)
+    final = {**start, **peroxide(*dihedrals, distance=distance)}
+    end = energy(*dihedrals, distance=distance)
     path = [end + 0.02, end + 0.004, end]
     return optimization(given, steps=3, final_molecule={k: v for k, v in final.items() if k != "id"}, energies=path)
 
@@ -75,7 +87,7 @@ def answered(task: Given) -> Given:
             "schema_name": "qca_generic_task_result",
             "success": True,
             "id": str(task["id"]),
-            "results": results,
+            "results": plain(results),
             "stdout": said.getvalue(),
             "provenance": {"creator": "geometric", "version": "1.1"},
         }
@@ -101,10 +113,11 @@ def run(archive: Archive, api: Http, rounds: int | None = None, answer: Callable
 
 
 def torsion_scan(client: Any, spacing: Sequence[int] = (60,), **keywords: Any) -> int:
-    """The id of a torsion drive of hydrogen peroxide."""
-    dihedrals = [DIHEDRAL, (3, 2, 1, 0)][: len(spacing)]
+    """The id of a torsion drive of hydrogen peroxide, with two spacings of trioxidane."""
+    dihedrals = [[n, n + 1, n + 2, n + 3] for n in range(len(spacing))]
     told = {"dihedrals": dihedrals, "grid_spacing": list(spacing), **keywords}
-    return _only(client.add_torsiondrives([[peroxide()]], "torsiondrive", OPTIMIZER, told))
+    start = peroxide(*[115.0] * len(spacing))
+    return _only(client.add_torsiondrives([[start]], "torsiondrive", OPTIMIZER, told))
 
 
 def grid_scan(client: Any, *scans: Given, preoptimization: bool = True) -> int:

@@ -81,7 +81,7 @@ def test_a_grid_optimization_shows_its_scan(archive: Archive, api: Http, client:
         assert record.initial_molecule.id == record.initial_molecule_id
         points = {(i, j) for i in range(3) for j in range(2)}
         assert set(record.optimizations) == set(record.final_energies) == {*points, "preoptimization"}
-        assert record.final_energies[2, 0] == pytest.approx(energy(90.0, 2.9))
+        assert record.final_energies[2, 0] == pytest.approx(energy(90.0, distance=2.9))
         assert record.optimizations[2, 0].energies[-1] == record.final_energies[2, 0]
 
 

@@ -82,6 +82,16 @@ class RecordService(msgspec.Struct, kw_only=True):
     service_state: dict[str, Any]
     dependencies: list[Dependency]
 
+    @property
+    def compute_tag(self) -> str:
+        """The same as `tag`."""
+        return self.tag
+
+    @property
+    def compute_priority(self) -> PriorityEnum:
+        """The same as `priority`."""
+        return self.priority
+
 
 class FlowProgress(msgspec.Struct, kw_only=True):
     """How far a composite record is."""

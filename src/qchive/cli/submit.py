@@ -114,8 +114,8 @@ def submit(
             priority=priority_of(priority),
             find_existing=find_existing,
         )
-        _refuse(meta)
-        _finish(client, [name for name, _ in molecules], ids, set(meta.inserted_idx), wait=wait, as_json=as_json)
+        refuse(meta)
+        finish(client, [name for name, _ in molecules], ids, set(meta.inserted_idx), wait=wait, as_json=as_json)
 
 
 def read(files: Iterable[str], *, charge_in_comment: bool) -> Named:
@@ -214,7 +214,7 @@ def _settings(given: Sequence[str] | None, option: str) -> dict[str, Any]:
     return found
 
 
-def _refuse(meta: Any) -> None:
+def refuse(meta: Any) -> None:
     """Say what the server did not take."""
     from qchive.errors import InvalidRequest
 
@@ -222,7 +222,7 @@ def _refuse(meta: Any) -> None:
         raise InvalidRequest(f"not everything was taken:\n{meta.error_string}")
 
 
-def _finish(
+def finish(
     client: PortalClient, names: Sequence[str], ids: Sequence[int], new: set[int], *, wait: bool, as_json: bool
 ) -> None:
     """Say what became of each molecule, now or after waiting."""

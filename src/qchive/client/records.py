@@ -12,7 +12,7 @@ import msgspec
 from qchive import wire
 from qchive.api import records
 from qchive.api.endpoint import Endpoint
-from qchive.api.records import RecordComment
+from qchive.api.records import RecordComment, RecordService
 from qchive.api.tasks import RecordTask
 from qchive.client import tables, views
 from qchive.client.history import History
@@ -178,9 +178,11 @@ class BaseRecord:
         return task
 
     @cached_property
-    def service(self) -> Any:
-        """How far the server is with a record that it advances itself; None for all others."""
-        return value_of(self._sent_or_fetched("service", "service")) if self.is_service else None
+    def service(self) -> RecordService | None:
+        """What the server keeps of a composite record that is not complete: its queue, and which children it waits for
+        (`dependencies`); None for all others."""
+        service: RecordService | None = self._sent_or_fetched("service", "service") if self.is_service else None
+        return service
 
     @property
     def progress(self) -> Progress | None:

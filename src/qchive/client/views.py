@@ -13,6 +13,7 @@ from qchive.client import tables
 from qchive.kinds import KINDS
 from qchive.kinds.flow import View
 from qchive.molecule import to_qcelemental
+from qchive.status import RecordStatusEnum
 
 if TYPE_CHECKING:
     from qchive.client.records import BaseRecord
@@ -39,7 +40,8 @@ class Progress(FlowProgress, kw_only=True):
         if self.minimum is not None:
             facts.append(("lowest energy", f"{self.minimum:.10f} Eh"))
         if self.children:
-            facts.append(("children", ", ".join(f"{n} {status}" for status, n in self.children.items())))
+            counts = ((status.value, self.children.get(status.value, 0)) for status in RecordStatusEnum)
+            facts.append(("children", ", ".join(f"{n} {status}" for status, n in counts if n)))
         return facts
 
     def __str__(self) -> str:
