@@ -52,6 +52,9 @@ def energy(*dihedrals: float, distance: float = 2.75) -> float:
 def optimized(given: Given) -> Given:
     """The result of an optimization: hydrogen peroxide goes where its constraints are, everything else stays."""
     start = given["initial_molecule"]
+    if list(start["symbols"]) == ["C", "C", "C"]:
+        end = import_module("tests.flows.bands").double_well(start["symbols"], start["geometry"])[0]
+        return optimization(given, steps=2, energies=[end, end - 0.002])
     if list(start["symbols"])[:3] != ["H", "O", "O"]:
         return optimization(given, steps=2)
     held = given["keywords"].get("constraints", {}).get("set", [])

@@ -35,8 +35,8 @@ def add(
 ) -> None:
     """Add computations of any kind: torsion scans, reactions, elastic bands …
 
-    A file has `kind`, `specification` and the inputs as that kind names them (docs/reference/kinds.md). A molecule is an
-    id, a mapping as QCSchema has it, or the name of a file beside it, which stands for all molecules inside.
+    A file has `kind`, `specification` and the inputs as that kind names them (docs/reference/kinds.md). A molecule is
+    an id, a mapping as QCSchema has it, or the name of a file beside it, which stands for all molecules inside.
     """
     read = [(path.name, *_read(path)) for path in files]
     names: list[str] = []

@@ -117,11 +117,12 @@ def _scan(
     total = 1
     for axis in dimensions:
         total *= len(axis.values)
-    _title(ax, record, "" if len(energies) >= total else f"{len(energies)} of {total} points")
+    state = "" if len(energies) >= total else f"{len(energies)} of {total} points"
     note = f"lowest: {values[lowest]:.6f} Eh at "
     shown = [dimensions[n] for n in wanted]
     note += ", ".join(_text(axis, axis.values[i]) for axis, i in zip(shown, lowest, strict=True))
-    (_curve if len(shown) == 1 else _map)(ax, shown, relative, lowest, note)
+    _title(ax, record, state, note)
+    (_curve if len(shown) == 1 else _map)(ax, shown, relative, lowest)
 
 
 def _chosen(count: int, axes: Sequence[int] | int | None) -> list[int]:
@@ -141,7 +142,7 @@ def _text(axis: _Axis, value: float) -> str:
     return f"{value:g}{'' if axis.unit == '°' else ' '}{axis.unit}"
 
 
-def _curve(ax: Axes, axes: Sequence[_Axis], relative: Values, lowest: tuple[int, ...], note: str) -> None:
+def _curve(ax: Axes, axes: Sequence[_Axis], relative: Values, lowest: tuple[int, ...]) -> None:
     (axis,) = axes
     # Points that are missing leave a gap in the line.
     whole = [(x, relative.get((n,), float("nan"))) for n, x in enumerate(axis.values)]
@@ -151,12 +152,15 @@ def _curve(ax: Axes, axes: Sequence[_Axis], relative: Values, lowest: tuple[int,
     if around:  # the point at 180° once more
         ax.plot(*around[0], "o", color="white", markeredgecolor=_COLOUR, markersize=5, zorder=3)
     ax.plot(axis.values[lowest[0]], 0.0, "o", color=_ACCENT, markersize=7, zorder=4)
-    _frame(ax, note)
+    _frame(ax)
     _angles(ax.xaxis, axis)
+    ends = (*axis.values, axis.values[-1] - 360) if axis.turn else axis.values
+    if margin := 0.03 * (max(ends) - min(ends)):
+        ax.set_xlim(min(ends) - margin, max(ends) + margin)
     ax.set(xlabel=f"{axis.label} / {axis.unit}", ylabel=RELATIVE)
 
 
-def _map(ax: Axes, axes: Sequence[_Axis], relative: Values, lowest: tuple[int, ...], note: str) -> None:
+def _map(ax: Axes, axes: Sequence[_Axis], relative: Values, lowest: tuple[int, ...]) -> None:
     import numpy as np
 
     across, up = axes
@@ -171,7 +175,8 @@ def _map(ax: Axes, axes: Sequence[_Axis], relative: Values, lowest: tuple[int, .
     ax.plot(*at, "*", color=_ACCENT, markeredgecolor="white", markersize=15, zorder=4)
     if np.isfinite(z).sum() > 3 and np.isfinite(z).all() and min(z.shape) > 3:
         ax.contour(xs, ys, z, levels=6, colors="white", linewidths=0.7, alpha=0.6)
-    ax.text(0.5, -0.2, note, transform=ax.transAxes, ha="center", va="top", color=_ACCENT, fontsize=9)
+    if across.turn and up.turn:
+        ax.set_aspect("equal")
     _angles(ax.xaxis, across)
     _angles(ax.yaxis, up)
     ax.set(xlabel=f"{across.label} / {across.unit}", ylabel=f"{up.label} / {up.unit}")
@@ -217,11 +222,12 @@ def path(ax: Axes, record: NEBRecord) -> None:
         height = (found - start) * KCAL
         label = f"transition state, optimized: {height:.1f} kcal/mol"
         ax.plot(top, height, "*", color=_ACCENT, markersize=13, zorder=4, label=label)
-    _frame(ax, f"first image: {start:.6f} Eh")
+    _frame(ax)
     _whole_numbers(ax)
     ax.legend(frameon=False, loc="best", fontsize=9)
     ax.set(xlabel="image", ylabel=RELATIVE)
-    _title(ax, record, "" if (record.properties or {}).get("converged", True) else "not converged")
+    state = "" if (record.properties or {}).get("converged", True) else "not converged"
+    _title(ax, record, state, f"first image: {start:.6f} Eh")
 
 
 def _barrier(ax: Axes, top: int, relative: Sequence[float]) -> None:
@@ -233,13 +239,14 @@ def _barrier(ax: Axes, top: int, relative: Sequence[float]) -> None:
     ax.annotate("", xy=(top, height), xytext=(top, 0.0), arrowprops=arrow)
     right = top <= (len(relative) - 1) / 2
     ax.annotate(
-        f"barrier {height:.1f}",
+        f"barrier {height:.1f} kcal/mol",
         xy=(top, height / 2),
         xytext=(6 if right else -6, 0),
         textcoords="offset points",
         ha="left" if right else "right",
         va="center",
         color=_ACCENT,
+        fontsize=9,
         bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
     )
 
@@ -269,10 +276,10 @@ def convergence(ax: Axes, record: OptimizationRecord) -> None:
     _need(energies, record, "step")
     ax.plot(range(len(energies)), [(e - energies[-1]) * KCAL for e in energies], "-o", color=_COLOUR, markersize=5)
     ax.plot(len(energies) - 1, 0.0, "o", color=_ACCENT, markersize=7, zorder=4)
-    _frame(ax, f"last step: {energies[-1]:.6f} Eh")
+    _frame(ax)
     _whole_numbers(ax)
     ax.set(xlabel="step", ylabel=RELATIVE)
-    _title(ax, record, "")
+    _title(ax, record, "", f"last step: {energies[-1]:.6f} Eh")
 
 
 # --- what all have ------------------------------------------------------------------------------------------------
@@ -291,19 +298,23 @@ def _atoms(molecule: Molecule) -> list[str]:
     return [f"{symbol}{str(n).translate(_SUBSCRIPTS)}" for n, symbol in enumerate(molecule.symbols)]
 
 
-def _title(ax: Axes, record: BaseRecord, note: str) -> None:
+def _title(ax: Axes, record: BaseRecord, state: str, note: str) -> None:
+    """What is drawn, and in the line below what the energies are relative to."""
     asked = record._kind.facets(record.specification)
     level = "/".join(part for part in (asked.method, asked.basis) if part)
     status = "" if record.status is RecordStatusEnum.complete else record.status.value
-    about = ", ".join(part for part in (level, status, note) if part)
-    ax.set_title(f"{record.record_type} {record.id}" + (f" ({about})" if about else ""), fontsize=11)
+    about = ", ".join(part for part in (level, status, state) if part)
+    ax.set_title(
+        f"{record.record_type} {record.id}" + (f" ({about})" if about else ""), loc="left", fontsize=11, pad=20
+    )
+    line = {"xytext": (0, 6), "textcoords": "offset points"}
+    ax.annotate(note, (0.0, 1.0), xycoords="axes fraction", color=_ACCENT, fontsize=9, **line)
 
 
-def _frame(ax: Axes, note: str) -> None:
+def _frame(ax: Axes) -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.25, linewidth=0.6)
     ax.margins(y=0.12)
-    ax.text(1.0, 1.0, note, transform=ax.transAxes, ha="right", va="bottom", color=_ACCENT, fontsize=9)
 
 
 def _whole_numbers(ax: Axes) -> None:
