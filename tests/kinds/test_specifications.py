@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.factories import OPTIMIZATION, SPEC
 
 from qchive.kinds import KINDS
-from qchive.kinds.kind import Part
+from qchive.kinds.kind import Facets, Part
 
 
 def body(kind: str, spec: dict[str, Any]) -> bytes:
@@ -105,8 +105,6 @@ def test_facets_are_what_people_search_by() -> None:
 
 def test_every_filter_is_a_facet() -> None:
     for kind in KINDS.values():
-        facets = set(kind.facets(msgspec.convert(EXAMPLES[kind.name], kind.specification)).__struct_fields__)
-        assert set(kind.filters.values()) <= facets
-
-
-EXAMPLES = {"singlepoint": SPEC, "optimization": OPTIMIZATION}
+        assert set(kind.filters.values()) <= set(Facets.__struct_fields__)
+        if kind.addable:
+            kind.facets(msgspec.convert(kind.example["specification"], kind.specification))

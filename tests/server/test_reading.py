@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
-from tests.archive import prepared, running
 from tests.factories import (
     SPEC,
     Http,
@@ -15,7 +13,6 @@ from tests.factories import (
     claim_and_return,
     complete,
     failure,
-    http,
     make_molecule,
     make_result,
     raw_bytes,
@@ -303,8 +300,8 @@ def test_molecules_of_records_are_those_that_were_given(shared_api: Http) -> Non
     }
 
 
-def test_a_service_waits_for_no_manager(databases: Any) -> None:
-    kinds = {"singlepoint": msgspec.structs.replace(KINDS["singlepoint"], is_service=True)}
-    with prepared(databases) as conninfo, running(conninfo, kinds=kinds) as server, http(server.address) as api:
-        (record_id,) = add(api)
-        assert api.get(f"records/{record_id}/waiting_reason") == {"reason": "Record is a service"}
+def test_a_service_waits_for_no_manager(shared_api: Http) -> None:
+    example = KINDS["reaction"].example
+    body = {**example, "compute_tag": "*", "compute_priority": 1}
+    _, (record_id,) = shared_api.post("records/reaction/bulkCreate", body)
+    assert shared_api.get(f"records/{record_id}/waiting_reason") == {"reason": "Record is a service"}

@@ -85,7 +85,14 @@ def test_the_statuses_of_the_database_are_those_of_the_code(conn: psycopg.Connec
 def test_statuses_are_moved_by_a_handful_of_statements_that_say_which() -> None:
     """The moves that statements promise in brackets are those of EVENTS; `records/move` serves ACTIONS."""
     writes = {n for n in NAMES if re.search(r"UPDATE record\b[^;]*?SET[^;]*?\bstatus = ", text(n))}
-    assert writes == {"records/finish", "records/move", "records/quarantine", "records/release", "tasks/claim"}
+    assert writes == {
+        "flows/start",
+        "records/finish",
+        "records/move",
+        "records/quarantine",
+        "records/release",
+        "tasks/claim",
+    }
     promised = set()
     for name in writes - {"records/move"}:
         comment = " ".join(line.removeprefix("--").strip() for line in text(name).splitlines() if line.startswith("--"))
@@ -134,7 +141,7 @@ def test_every_filter_has_one_fragment_and_every_fragment_a_filter() -> None:
     assert set(ErrorLogQuery.__struct_fields__) - page == set(where.FRAGMENTS["server error"])
     for kind in KINDS.values():
         own = set(query_type(kind).__struct_fields__) - set(RecordQuery.__struct_fields__)
-        assert own == {*kind.filters, *(f"{role}_id" for role in kind.molecules), "keywords"}
+        assert own == {*kind.filters, *kind.molecule_searches, "keywords"}
         assert not set(kind.filters) & set(where.FRAGMENTS["record"])
 
 

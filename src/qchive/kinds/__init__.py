@@ -1,10 +1,11 @@
 """What can be computed: one line per record type."""
 
 from qchive.kinds.kind import Kind
+from qchive.kinds.manybody import manybody
 from qchive.kinds.optimization import optimization
 from qchive.kinds.reaction import reaction
 from qchive.kinds.singlepoint import singlepoint
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (singlepoint, optimization, reaction)}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (singlepoint, optimization, reaction, manybody)}
 
 __all__ = ["KINDS", "Kind"]
