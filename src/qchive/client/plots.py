@@ -304,11 +304,17 @@ def _title(ax: Axes, record: BaseRecord, state: str, note: str) -> None:
     level = "/".join(part for part in (asked.method, asked.basis) if part)
     status = "" if record.status is RecordStatusEnum.complete else record.status.value
     about = ", ".join(part for part in (level, status, state) if part)
-    ax.set_title(
-        f"{record.record_type} {record.id}" + (f" ({about})" if about else ""), loc="left", fontsize=11, pad=20
+    title = f"{record.record_type} {record.id}" + (f" ({about})" if about else "")
+    ax.set_title(title, loc="left", fontsize=11, pad=20)
+    ax.annotate(
+        note,
+        (0.0, 1.0),
+        xycoords="axes fraction",
+        xytext=(0, 6),
+        textcoords="offset points",
+        color=_ACCENT,
+        fontsize=9,
     )
-    line = {"xytext": (0, 6), "textcoords": "offset points"}
-    ax.annotate(note, (0.0, 1.0), xycoords="axes fraction", color=_ACCENT, fontsize=9, **line)
 
 
 def _frame(ax: Axes) -> None:
