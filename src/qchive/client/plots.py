@@ -220,11 +220,11 @@ def path(ax: Axes, record: NEBRecord) -> None:
     found = _transition(record)
     if found is not None:
         height = (found - start) * KCAL
-        label = f"transition state, optimized: {height:.1f} kcal/mol"
+        label = f"transition state: {height:.1f} kcal/mol"
         ax.plot(top, height, "*", color=_ACCENT, markersize=13, zorder=4, label=label)
     _frame(ax)
     _whole_numbers(ax)
-    ax.legend(frameon=False, loc="best", fontsize=9)
+    ax.legend(frameon=False, fontsize=9, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.13))
     ax.set(xlabel="image", ylabel=RELATIVE)
     state = "" if (record.properties or {}).get("converged", True) else "not converged"
     _title(ax, record, state, f"first image: {start:.6f} Eh")
@@ -240,7 +240,7 @@ def _barrier(ax: Axes, top: int, relative: Sequence[float]) -> None:
     right = top <= (len(relative) - 1) / 2
     ax.annotate(
         f"barrier {height:.1f} kcal/mol",
-        xy=(top, height / 2),
+        xy=(top, height * 0.15),  # where the path is far away
         xytext=(6 if right else -6, 0),
         textcoords="offset points",
         ha="left" if right else "right",
