@@ -10,9 +10,11 @@ import pytest
 
 from qchive.kinds import KINDS
 from qchive.kinds import result as returned
+from qchive.kinds.servicesubtask import servicesubtask
 from qchive.wire import compress, decompress, decompress_bytes
 from qchive.worker import run
 from qchive.worker.pack import NotPackable, pack, plain
+from tests.flows.bands import across_the_well, double_well
 from tests.worker.worker_tasks import WATER, atomic, optimization
 
 pytestmark = pytest.mark.usefixtures("warm")
@@ -164,6 +166,104 @@ def test_a_molecule_that_makes_no_sense_is_an_input_error(tmp_path: Path) -> Non
 @pytest.mark.parametrize("kwargs", [{}, {"input_data": 3, "program": "rdkit"}, {"input_data": {}, "program": "rdkit"}])
 def test_arguments_without_sense_are_an_input_error(tmp_path: Path, kwargs: dict[str, Any]) -> None:
     assert error(ran(kwargs, tmp_path, "qcengine.compute")).error_type == "input_error"
+
+
+def band_step(**wrong: Any) -> dict[str, Any]:
+    """The arguments of a first step along a chain of six images."""
+    frames = across_the_well(6)
+    computed = [double_well(frame["symbols"], frame["geometry"]) for frame in frames]
+    info = {
+        "elems": frames[0]["symbols"],
+        "charge": 0,
+        "mult": 1,
+        "geometry": [np.reshape(frame["geometry"], (-1, 3)).tolist() for frame in frames],
+        "energies": [energy for energy, _ in computed],
+        "gradients": [gradient for _, gradient in computed],
+        "params": {
+            "images": 6,
+            "spring_constant": 1.0,
+            "spring_type": 0,
+            "maximum_force": 0.1,
+            "average_force": 0.05,
+            "maximum_cycle": 100,
+            "optimize_ts": False,
+            "optimize_endpoints": False,
+            "align": True,
+            "epsilon": 1e-5,
+            "iteration": 1,
+        },
+    }
+    return {"info_dict": info | wrong}
+
+
+NEXT_CHAIN = "geometric.qcf_neb.nextchain"
+
+
+def test_a_step_of_a_nudged_elastic_band(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    success, blob = run.packed(*run.run(NEXT_CHAIN, compress(band_step()), {"ncores": 1}, 77))
+    assert success
+    sent = decompress(blob)
+    assert (sent["schema_name"], sent["id"], sent["success"]) == ("qca_generic_task_result", "77", True)
+    outcome = servicesubtask.outcome(decompress_bytes(blob, "zstd", 1 << 30))
+    geometries, nebinfo = outcome.fields["results"]
+    assert np.shape(geometries) == (6, 3, 3)
+    assert nebinfo["Ys"]
+    assert "Chain optimization cycle 0" in outcome.fields["stdout"]
+    assert "Chain optimization" not in capfd.readouterr().out
+    assert outcome.provenance["creator"] == "geometric"
+    assert outcome.provenance["routine"] == NEXT_CHAIN
+
+
+def test_a_step_is_returned_as_the_peers_manager_does() -> None:
+    """`peer_step.msgpack.zst` is what the unmodified manager, 0.71, returned for the same arguments."""
+    recorded = (Path(__file__).parent / "peer_step.msgpack.zst").read_bytes()
+    _, blob = run.packed(*run.run(NEXT_CHAIN, compress(band_step()), {"ncores": 1}, 71))
+    peers, ours = decompress(recorded), decompress(blob)
+    assert set(ours) - set(peers) == {"error"}  # which is null
+    plain = set(ours) - {"results", "extras", "provenance"}
+    assert {name: ours[name] for name in plain} == {name: peers.get(name) for name in plain}
+    _assert_close(ours["results"], peers["results"])
+    outcome = servicesubtask.outcome(decompress_bytes(recorded, "zstd", 1 << 30))
+    _assert_close(outcome.fields["results"], peers["results"])
+    assert "Chain optimization cycle 0" in outcome.fields["stdout"]
+    assert outcome.extras == {}
+
+
+def _assert_close(ours: Any, peers: Any) -> None:
+    """The same structure, and the same numbers in it."""
+    assert type(ours) is type(peers)
+    if isinstance(ours, dict):
+        assert set(ours) == set(peers)
+        for name, value in ours.items():
+            _assert_close(value, peers[name])
+    elif isinstance(ours, list):
+        assert len(ours) == len(peers)
+        for one, other in zip(ours, peers, strict=True):
+            _assert_close(one, other)
+    else:
+        assert ours == (pytest.approx(peers, abs=1e-9) if isinstance(ours, float) else peers)
+
+
+def test_the_peers_model_takes_a_step() -> None:
+    from qcportal.generic_result import GenericTaskResult
+
+    _, blob = run.packed(*run.run(NEXT_CHAIN, compress(band_step()), {"ncores": 1}, 77))
+    assert GenericTaskResult(**decompress(blob)).id == 77
+
+
+def test_a_step_that_fails_leaves_what_was_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    success, result = run.run(NEXT_CHAIN, compress(band_step(energies=[0.0])), {"ncores": 1}, 77)
+    assert not success
+    assert "IndexError" in result["error"]["error_message"]
+    assert result["id"] == "77"
+    assert "Chain optimization cycle 0" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("function", ["geometric.qcf_neb.arrange", "os.system", "system", ""])
+def test_no_other_function_is_called(function: str) -> None:
+    success, result = run.run(function, compress({"command": "true"}), {"ncores": 1}, 77)
+    assert not success
+    assert "does not know the function" in result["error"]["error_message"]
 
 
 def test_plain_values() -> None:

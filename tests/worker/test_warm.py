@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 
 from qchive.errors import ChildKeepsDying
 from qchive.kinds.singlepoint import singlepoint
+from qchive.wire import decompress
 from tests.worker.worker_tasks import (
     Pool,
     PoolMaker,
@@ -72,6 +74,13 @@ def test_temporary_files_of_a_task_are_gone_with_it(
         for where in extras(left)["files"]:
             assert not Path(where).exists()
         assert not list((tmp_path / "tmp").iterdir())
+
+
+def test_a_function_called_by_name_returns_the_id_of_its_record(pool: Pool) -> None:
+    given = msgspec.structs.replace(task({"info_dict": {}}, "geometric.qcf_neb.nextchain"), record_id=1234)
+    (report,) = pool.run(given).values()
+    assert not report.success
+    assert decompress(report.result)["id"] == "1234"
 
 
 def test_output_of_c_code_never_reaches_the_protocol(pool: Pool) -> None:

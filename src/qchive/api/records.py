@@ -466,7 +466,7 @@ def for_kind(kind: Kind) -> tuple[Endpoint, ...]:
 
     rows = (
         []
-        if not kind.addable
+        if kind.internal
         else [
             row(
                 "add",

@@ -2,10 +2,14 @@
 
 from qchive.kinds.kind import Kind
 from qchive.kinds.manybody import manybody
+from qchive.kinds.neb import neb
 from qchive.kinds.optimization import optimization
 from qchive.kinds.reaction import reaction
+from qchive.kinds.servicesubtask import servicesubtask
 from qchive.kinds.singlepoint import singlepoint
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (singlepoint, optimization, reaction, manybody)}
+KINDS: dict[str, Kind] = {
+    kind.name: kind for kind in (singlepoint, optimization, reaction, manybody, neb, servicesubtask)
+}
 
 __all__ = ["KINDS", "Kind"]

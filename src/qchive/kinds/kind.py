@@ -149,8 +149,9 @@ class Kind(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     has_wavefunction: bool = False
     also_sent: Mapping[str, Any] = {}
     """What existing clients send with new records beside all this, without effect: name → value if it is missing."""
-    addable: bool = True
-    """Whether people may add such records."""
+    internal: bool = False
+    """A step that a flow wants run by a worker. Nobody else adds such records, none is used twice, and they are gone
+    when the flow is past them; they show the parts of their specification as fields of their own."""
     example: Mapping[str, Any] = {}
     """Specification and inputs of a request to add records, as the description of the API shows them."""
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from qchive.kinds.kind import Outcome, ResultRefused
-from qchive.wire import Bytes, blob_as_served, compress, dec_hook
+from qchive.wire import Bytes, blob_as_served, compress, dec_hook, decompress
 
 PACKED_PARTS = b"_qcfractal_compressed_"
 """How the names of extras begin that hold parts which the manager compressed by itself."""
@@ -79,6 +79,19 @@ class OptimizationResult(msgspec.Struct):
     energies: list[float]
     trajectory: list[AtomicResult]
     final_molecule: dict[str, Any] | None = None
+    id: str | int | None = None
+    extras: dict[str, Any] | None = None
+    stdout: str | None = None
+    stderr: str | None = None
+    error: dict[str, Any] | None = None
+
+
+class GenericResult(msgspec.Struct):
+    """What a function of a library returned, called by name (`qca_generic_task_result`)."""
+
+    success: bool
+    provenance: dict[str, Any]
+    results: Any
     id: str | int | None = None
     extras: dict[str, Any] | None = None
     stdout: str | None = None
@@ -160,7 +173,7 @@ def _nested_texts(failed: FailedOperation, name: str) -> list[str]:
     return texts
 
 
-def outcome(result: AtomicResult | OptimizationResult, **own: Any) -> Outcome:
+def outcome(result: AtomicResult | OptimizationResult | GenericResult, **own: Any) -> Outcome:
     """What every successful result writes: properties, extras, provenance, outputs (`managers-and-tasks.md` §10.1)."""
     extras = dict(result.extras or {})
     moved_outputs = extras.pop(_OUTPUTS, None) or {}
@@ -211,6 +224,14 @@ def _blobs(plain: dict[str, Any], moved: Any) -> dict[str, tuple[str, bytes]]:
     for name, part in received.items():
         blobs[name] = blob_as_served(part.data.data, part.compression_type, BLOB_LIMIT)
     return blobs
+
+
+def text(outcome: Outcome, name: str) -> str:
+    """What was printed to that output; empty if nothing was."""
+    if name not in outcome.outputs:
+        return ""
+    compression, data = outcome.outputs[name]
+    return str(decompress(data, compression, BLOB_LIMIT))
 
 
 def wavefunction(result: AtomicResult) -> bytes | None:

@@ -114,6 +114,8 @@ def _plain(kind: Kind, row: Row, want: Wanted) -> api.Record:
         **(_fields(row.fields) if row.fields is not None and want.any(set(kind.fields)) else {}),
         **{f"{role}_id": None for role in kind.molecules},
     }
+    if kind.internal:
+        columns |= _fields(columns.pop("specification").text)
     return api.record_type(kind)(
         id=row.id, record_type=kind.name, **{name: value for name, value in columns.items() if name in want}
     )

@@ -5,12 +5,17 @@ Loaded by the warm processes only; everything heavy is imported when the first t
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 from qchive.errors import QCHiveError
+from qchive.kinds.heard import heard
 from qchive.wire import decompress
 from qchive.worker import failure, qcschema
 from qchive.worker.failure import failed
@@ -43,27 +48,34 @@ def warm_up(plugins: Sequence[str] = ()) -> None:
             module.register()
 
 
-def run(function: str, kwargs: bytes, config: dict[str, Any]) -> tuple[bool, Result]:
+def run(function: str, kwargs: bytes, config: dict[str, Any], record_id: int | None = None) -> tuple[bool, Result]:
     """Whether the task succeeded, and its result in QCSchema version 1; never raises.
 
     `kwargs` are the arguments as the server sent them, zstd(msgpack). `config` is QCEngine's task configuration:
-    `ncores`, `memory` in GiB, `scratch_directory`.
+    `ncores`, `memory` in GiB, `scratch_directory`. `record_id` is for functions whose arguments do not say it.
     """
-    prepare = _FUNCTIONS.get(function)
-    if prepare is None:
+    if function not in _PREPARE and function not in _PLAIN:
         return False, failed(failure.INPUT, f"This worker does not know the function {function!r}")
+    compute: Callable[[], Result]
     try:
-        given, program = prepare(decompress(kwargs, limit=_KWARGS_LIMIT))
+        given = decompress(kwargs, limit=_KWARGS_LIMIT)
+        if function in _PLAIN:
+            own_id = None if record_id is None else str(record_id)
+            compute = partial(_call, function, dict(given))
+        else:
+            given, program = _PREPARE[function](given)
+            own_id = given["id"]
+            compute = partial(_qcengine, given, program, config)
     except (KeyError, AttributeError, TypeError, ValueError, QCHiveError) as e:
         return False, failed(failure.INPUT, f"The task makes no sense to this worker: {type(e).__name__}: {e}")
     try:
-        result = _qcengine(given, program, config)
+        result = compute()
     except MemoryError:
         result = failed(failure.RESOURCE, f"Out of memory\n{traceback.format_exc()}")
     except BaseException as e:
         # A program that calls sys.exit() has failed; the process that ran it goes on.
         result = failed(failure.UNKNOWN, f"{type(e).__name__}: {e}\n{traceback.format_exc()}")
-    result["id"] = given["id"]
+    result["id"] = own_id
     return bool(result["success"]), result
 
 
@@ -92,6 +104,30 @@ def _compute_procedure(kwargs: dict[str, Any]) -> Prepared:
     return qcschema.optimization_input(kwargs["input_data"], kwargs["procedure"]), kwargs["procedure"]
 
 
+def _call(function: str, kwargs: dict[str, Any]) -> Result:
+    """Call a function of a library; what it prints, and what it says through `logging`, comes with its result."""
+    module, _, name = function.rpartition(".")
+    library = module.partition(".")[0]
+    printed = io.StringIO()
+    try:
+        with heard(_PLAIN[function], printed), contextlib.redirect_stdout(printed):
+            results = getattr(importlib.import_module(module), name)(**kwargs)
+    except BaseException:
+        print(printed.getvalue())  # as programs do: what was printed is put with the failure
+        raise
+    return {
+        "schema_name": "qca_generic_task_result",
+        "id": None,
+        "results": results,
+        "stdout": printed.getvalue(),
+        "stderr": None,
+        "success": True,
+        "provenance": {"creator": library, "version": version(library), "routine": function},
+        "extras": {},
+        "error": None,
+    }
+
+
 def _qcengine(given: dict[str, Any], program: str, config: dict[str, Any]) -> Result:
     import qcengine
 
@@ -112,7 +148,11 @@ def _failure(result: Result) -> Result:
     return failed(kind, message, extras=error.get("extras"), **streams)
 
 
-_FUNCTIONS: dict[str, Callable[[dict[str, Any]], Prepared]] = {
+_PREPARE: dict[str, Callable[[dict[str, Any]], Prepared]] = {
     "qcengine.compute": _compute,
     "qcengine.compute_procedure": _compute_procedure,
 }
+
+_PLAIN = {"geometric.qcf_neb.nextchain": "geometric.nifty"}
+"""Functions that are called as they are → the logger through which they say how it goes. No others: what a server
+names is not called for that alone."""

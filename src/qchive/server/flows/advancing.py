@@ -56,7 +56,11 @@ async def advance(db: Database, kinds: Mapping[str, Kind], record_id: int) -> bo
         current = [link for link in links if link.batch == header.batch]
         if any(link.status in _OPEN for link in current):
             return await _rest(conn, kinds, header)
-        return await _store(conn, kinds, header, await _next(conn, kinds, header, links, current))
+        stored = await _store(conn, kinds, header, await _next(conn, kinds, header, links, current))
+        passing = {link.kind for link in links if kinds[link.kind].internal}
+        if stored and passing:
+            statements.later(conn, "flows/clean", id=header.id, kinds=list(passing))
+        return stored
 
     return await db.run(work)
 

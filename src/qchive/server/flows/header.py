@@ -40,4 +40,5 @@ class Link(msgspec.Struct, frozen=True):
     batch: int
     request: bytes
     child_id: int
+    kind: str
     status: str

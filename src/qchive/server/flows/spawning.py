@@ -27,8 +27,9 @@ async def spawn(conn: Connection, header: Header, batch: int, wishes: Sequence[W
     ]
     known = {identity: own[identity] for identity in identities if identity in own}
     if header.find_existing:
-        known |= await _find(conn, identities)
-        unknown = set(identities) - known.keys()
+        shared = {i for i, wish in zip(identities, wishes, strict=True) if not wish.kind.internal}
+        known |= await _find(conn, list(shared))
+        unknown = shared - known.keys()
         if unknown:
             keys = [int.from_bytes(i[:8], "big", signed=True) for i in unknown]
             await statements.column(conn, "records/lock_identities", keys=keys)
@@ -50,8 +51,8 @@ async def _place(conn: Connection, wishes: Sequence[Wish]) -> list[list[Part]]:
     ]
 
 
-async def _find(conn: Connection, identities: Sequence[bytes]) -> dict[bytes, int]:
-    found = await statements.tuples(conn, "flows/find", identities=list(set(identities)), statuses=list(LIVING))
+async def _find(conn: Connection, identities: list[bytes]) -> dict[bytes, int]:
+    found = await statements.tuples(conn, "flows/find", identities=identities, statuses=list(LIVING))
     return dict(found)
 
 

@@ -108,7 +108,7 @@ def _run(order: Run, folder: Path) -> Done:
         os.ftruncate(descriptor, 0)
     with _scratch(folder) as scratch:
         config = {"ncores": order.cores, "scratch_directory": str(scratch), "memory": _memory(order.memory)}
-        success, result = run(order.function, order.kwargs, config)
+        success, result = run(order.function, order.kwargs, config, order.record_id)
         _flush()
         if not success:
             add_output(result, tail(folder / STDOUT), tail(folder / STDERR))

@@ -23,6 +23,7 @@ class Run(msgspec.Struct, frozen=True, tag=True):
 
     function: str
     kwargs: bytes
+    record_id: int
     cores: int
     memory: float | None
 

@@ -75,7 +75,7 @@ class WarmProcess:
         """Give it a task; it must be ready and idle."""
         self.task = task
         self.started = time.monotonic()
-        self.send(Run(task.function, task.kwargs, cores, memory_limit))
+        self.send(Run(task.function, task.kwargs, task.record_id, cores, memory_limit))
 
     def send(self, message: ToChild) -> None:
         """Queue a message and write as much of it as goes without waiting."""
