@@ -70,26 +70,21 @@ def _read(path: Path) -> tuple[str, Any, list[Any]]:
 
     from qchive.kinds import KINDS
 
+    kinds = {name: kind for name, kind in KINDS.items() if not kind.internal}
     try:
         told = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
     except OSError as error:
         raise _bad(path, error.strerror) from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise _bad(path, f"neither YAML nor JSON: {error}") from error
-    if not isinstance(told, Mapping) or told.get("kind") not in KINDS:
-        raise _bad(path, f"say which kind it is: {', '.join(_addable())}")
-    kind = KINDS[told["kind"]]
+    if not isinstance(told, Mapping) or told.get("kind") not in kinds:
+        raise _bad(path, f"say which kind it is: {', '.join(kinds)}")
+    kind = kinds[told["kind"]]
     field = kind.inputs.field
     if set(told) != {"kind", "specification", field}:
         raise _bad(path, f"a {kind.name} has kind, specification and {field}, and nothing else")
     inputs = _with_molecules(told[field], path.parent)
     return kind.name, told["specification"], inputs if isinstance(inputs, list) else [inputs]
-
-
-def _addable() -> list[str]:
-    from qchive.kinds import KINDS
-
-    return [name for name, kind in KINDS.items() if kind.addable]
 
 
 def _bad(path: Path, why: Any) -> typer.BadParameter:

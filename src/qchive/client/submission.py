@@ -238,10 +238,10 @@ class SubmissionCalls(Session):
 
 
 def _known(kind: str) -> Kind:
-    try:
-        return KINDS[kind]
-    except KeyError:
-        raise errors.UnknownKind(f"no kind {kind!r}: there are {', '.join(KINDS)}", kind=kind) from None
+    known = {name: declared for name, declared in KINDS.items() if not declared.internal}
+    if kind not in known:
+        raise errors.UnknownKind(f"no kind {kind!r}: there are {', '.join(known)}", kind=kind)
+    return known[kind]
 
 
 def _queue(compute_tag: str, compute_priority: PriorityEnum | str | int, find_existing: bool) -> dict[str, Any]:
