@@ -119,7 +119,7 @@ def submit(
 
 
 def read(files: Iterable[str], *, charge_in_comment: bool) -> Named:
-    """The molecules in files, in order; `-` is one on stdin, xyz or QCSchema.
+    """The molecules in files, in order; `-` is stdin, xyz or QCSchema. An xyz file may have several frames.
 
     With `charge_in_comment`, two whole numbers in the second line of an xyz file are charge and multiplicity.
 
@@ -133,7 +133,8 @@ def read(files: Iterable[str], *, charge_in_comment: bool) -> Named:
     problems: list[str] = []
     for name in files:
         try:
-            inside, errors = read_files([_content(name)], molecule_limit=_MOST, charge_in_comment=charge_in_comment)
+            frames = _frames(*_content(name))
+            inside, errors = read_files(frames, molecule_limit=_MOST, charge_in_comment=charge_in_comment)
         except QCHiveError as error:
             problems.append(error.msg)
             continue
@@ -159,6 +160,20 @@ def _content(name: str) -> tuple[str, bytes]:
         return Path(name).name, Path(name).read_bytes()
     except OSError as error:
         raise typer.BadParameter(f"{name}: {error.strerror}", param_hint="FILE…") from error
+
+
+def _frames(name: str, content: bytes) -> list[tuple[str, bytes]]:
+    """An xyz file of several molecules as a file for each; any other file as it is."""
+    lines = content.decode(errors="replace").splitlines()
+    frames: list[tuple[str, bytes]] = []
+    at = 0
+    while name.lower().endswith(".xyz") and "".join(lines[at:]).strip():
+        if not lines[at].strip().isdigit():
+            return [(name, content)]
+        end = at + 2 + int(lines[at])
+        frames.append((f"{name[:-4]}-{len(frames) + 1}.xyz", "\n".join(lines[at:end]).encode() + b"\n"))
+        at = end
+    return frames if len(frames) > 1 else [(name, content)]
 
 
 def _document(stored: bytes) -> dict[str, Any]:
