@@ -59,11 +59,9 @@ def test_lists_and_status_know_composite_kinds(qchive: Run, here: Any, api: Http
     assert rows["gridoptimization"]["formula"] == "H2O2"
     assert rows["reaction"]["energy"] == -5.0
     assert rows["torsiondrive"]["formula"] is None
-    for ended in (
-        qchive("records", "list", "--limit", 100),
-        qchive("status"),
-        qchive("records", "show", rows["torsiondrive"]["id"]),
-    ):
+    scan_id = rows["torsiondrive"]["id"]
+    for words in (("records", "list", "--limit", 100), ("status",), ("records", "show", scan_id)):
+        ended = qchive(*words)
         assert ended.code == 0, ended.err
         assert "torsiondrive" in ended.out
 
