@@ -31,6 +31,8 @@ TEMPLATE = "conformance_template"
 
 SAME = {
     "name": "name",
+    "homepage_redirect_url": "homepage_redirect_url",
+    "homepage_directory": "homepage_directory",
     "strict_queue_tags": "strict_compute_tags",
     "strict_compute_tags": "strict_compute_tags",
     "heartbeat_frequency": "heartbeat_frequency",
