@@ -78,10 +78,12 @@ def dry_run(scans: Sequence[dict[str, Any]], molecule: Molecule, optimize: Optim
         turn = 360 if scan["type"] == "dihedral" and scan["step_type"] == "absolute" else 1e9
         off = [abs(math.remainder(step - zero, turn)) for step in scan["steps"]]
         first.append(off.index(min(off)))
-    planned, todo = {tuple(first)}, [(tuple(first), molecule, "")]
+    planned: set[tuple[int, ...]] = set()
+    todo: dict[tuple[int, ...], tuple[Molecule, str]] = {tuple(first): (molecule, "")}
     while todo:
-        finished, todo = todo, []
-        for point, begin, origin in finished:
+        planned |= todo.keys()
+        finished, todo = todo, {}
+        for point, (begin, origin) in finished.items():
             values = [
                 scan["steps"][i] + (value if scan["step_type"] == "relative" else 0.0)
                 for scan, i, value in zip(scans, point, start, strict=True)
@@ -97,8 +99,7 @@ def dry_run(scans: Sequence[dict[str, Any]], molecule: Molecule, optimize: Optim
             for axis, step in itertools.product(range(len(scans)), (-1, 1)):
                 to = (*point[:axis], point[axis] + step, *point[axis + 1 :])
                 if 0 <= to[axis] < len(scans[axis]["steps"]) and to not in planned:
-                    planned.add(to)
-                    todo.append((to, end, json.dumps(point)))
+                    todo[to] = (end, json.dumps(point))
     return found, first
 
 
@@ -129,7 +130,7 @@ def scan(draw: st.DrawFn, like: dict[str, Any]) -> dict[str, Any]:
 
 @settings(max_examples=30, deadline=None)
 @given(st.data(), st.lists(st.sampled_from([BOND, BEND, TURN]), min_size=1, max_size=3, unique_by=id), st.booleans())
-def test_every_grid_point_is_reached_once_from_the_first_neighbour(
+def test_every_grid_point_is_reached_once_from_the_last_neighbour(
     data: st.DataObject, like: list[dict[str, Any]], preopt: bool
 ) -> None:
     scans = [data.draw(scan(one)) for one in like]

@@ -245,7 +245,7 @@ def _value(scan: ScanDimension, i: int, start: float) -> float:
 
 
 def _next(spec: GridoptimizationSpecification, start: Sequence[int], wave: _Wave, ended: Sequence[Ended]) -> _Wave:
-    # Neighbours one step further from the start; where several points have one neighbour, it begins from the first.
+    # Neighbours one step further from the start; where several points have one neighbour, it begins from the last.
     scans = spec.keywords.scans
     further = 1 + _steps_between(wave.points[0][0], start)
     found: dict[tuple[int, ...], int] = {}
@@ -255,7 +255,7 @@ def _next(spec: GridoptimizationSpecification, start: Sequence[int], wave: _Wave
         for axis, step in itertools.product(range(len(scans)), (-1, 1)):
             to = (*point[:axis], point[axis] + step, *point[axis + 1 :])
             if 0 <= to[axis] < len(scans[axis].steps) and _steps_between(to, start) == further:
-                found.setdefault(to, one.molecule_id)
+                found[to] = one.molecule_id
     return msgspec.structs.replace(
         wave,
         points=[(list(point), molecule) for point, molecule in found.items()],

@@ -53,6 +53,7 @@ def run(
             f"{python} -m tests.interop.conformance.serve --port {{port}} --dir {{dir}} --config {{config}}",
         ),
         *("--reset-cmd", f"{python} {HERE / 'empty.py'} {{dir}}"),
+        *("--tick-cmd", f"{python} -m tests.interop.conformance.tick {{dir}}"),
         *("--conf-report", str(report), "--conf-workdir", str(folder), "--runslow", "--tb=line", *options, *tests),
     ]
     # The server of this checkout, wherever the runner changes to, and whatever is installed.

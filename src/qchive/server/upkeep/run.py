@@ -14,6 +14,7 @@ from contextlib import suppress
 from qchive.db import statements
 from qchive.db.pool import Database
 from qchive.errors import Unavailable
+from qchive.kinds import KINDS, Kind
 from qchive.server.settings import Settings
 from qchive.server.upkeep import counting, flows
 from qchive.server.upkeep.jobs.functions import FUNCTIONS, Function, add_periodic
@@ -45,13 +46,25 @@ def loops(settings: Settings) -> tuple[Loop, ...]:
 
 
 def keep_up(
-    conninfo: str, settings: Settings, *, functions: Mapping[str, Function] = FUNCTIONS, pace: Pace | None = None
+    conninfo: str,
+    settings: Settings,
+    *,
+    functions: Mapping[str, Function] = FUNCTIONS,
+    pace: Pace | None = None,
+    kinds: Mapping[str, Kind] = KINDS,
 ) -> None:
-    """Keep an archive going until SIGINT or SIGTERM: run its internal jobs, and lead or stand by."""
-    asyncio.run(_keep_up(conninfo, settings, functions, pace or Pace()))
+    """Keep an archive going until SIGINT or SIGTERM: advance composite records of these kinds, run internal jobs, and
+    lead or stand by."""
+    asyncio.run(_keep_up(conninfo, settings, functions, pace or Pace(), kinds))
 
 
-async def _keep_up(conninfo: str, settings: Settings, functions: Mapping[str, Function], pace: Pace) -> None:
+async def _keep_up(
+    conninfo: str,
+    settings: Settings,
+    functions: Mapping[str, Function],
+    pace: Pace,
+    kinds: Mapping[str, Kind],
+) -> None:
     db = Database(conninfo, size=6, patience=settings.database_patience)
     await db.open()
 
@@ -60,7 +73,7 @@ async def _keep_up(conninfo: str, settings: Settings, functions: Mapping[str, Fu
             *(_repeat(name, seconds, one_round, db, settings) for name, seconds, one_round in loops(settings))
         )
 
-    runner, advancer = Runner(db, settings, functions, pace), flows.Advancer(db)
+    runner, advancer = Runner(db, settings, functions, pace), flows.Advancer(db, kinds)
     keeping = asyncio.create_task(together(lead(conninfo, work), runner.run(), advancer.run()))
     running = asyncio.get_running_loop()
 
