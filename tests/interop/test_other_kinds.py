@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -59,7 +60,12 @@ def test_a_kind_that_is_only_declared_can_be_added_found_and_looked_at(
         assert client.get_records(record_id, include=["**"]).thing.symbols.tolist() == ["He"]
 
 
-def test_a_type_that_only_the_server_knows_has_what_all_records_have(peer_server: Server) -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_a_composite_type_has_what_all_records_have_even_if_only_the_server_knows_it(
+    peer_server: Server, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    if not known:
+        monkeypatch.delitem(KINDS, "torsiondrive")
     with PortalClient(peer_server.url) as client:
         optimization = {"program": "geometric", "qc_specification": SPEC | {"driver": "deferred"}}
         body = {
@@ -79,14 +85,20 @@ def test_a_type_that_only_the_server_knows_has_what_all_records_have(peer_server
         _, (record_id,) = client.connection.ask(foreign, body=body)
         for record in (client.get_records(record_id), client.get_records(record_id, include=["**"])):
             assert str(record) == f"<TorsiondriveRecord id={record_id} status=RecordStatusEnum.waiting>"
-            assert record.specification["keywords"]["grid_spacing"] == [90]
+            keywords = record.specification.keywords if known else SimpleNamespace(**record.specification["keywords"])
+            assert keywords.grid_spacing == [90]
             assert record.is_service
             assert record.task is None
-            assert record.service["find_existing"] is True
+            assert record.service.find_existing is True
+            assert record.progress.children == {}
             assert record.comments == []
             assert record.compute_history == []
             assert record.children_status == {}
             assert "torsiondrive" in record._repr_html_()
+            if known:
+                assert list(record.initial_molecules[0].symbols) == ["H", "O", "O", "H"]
+                assert (record.optimizations, record.minimum_optimizations, record.final_energies) == ({}, {}, {})
+                assert record_id in [r.id for r in client.query_torsiondrives(qc_method="hf")]
         assert record_id in [r.id for r in client.query_records(record_type="torsiondrive")]
         client.add_comment(record_id, uuid.uuid4().hex)
         assert client.cancel_records(record_id).n_updated == 1

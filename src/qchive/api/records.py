@@ -173,7 +173,8 @@ def record_type(kind: Kind) -> type[Record]:
     fields += [(child.key, list[int] | UnsetType, UNSET) for child in kind.children]
     if kind.has_wavefunction:
         fields.append(("wavefunction", Wavefunction | None | UnsetType, UNSET))
-    fields += [(view.name, view.answer | UnsetType, UNSET) for view in kind.views if view.included]
+    # Other servers say null where a record has nothing to show yet.
+    fields += [(view.name, view.answer | None | UnsetType, UNSET) for view in kind.views if view.included]
     if kind.is_service:
         fields.append(("progress", FlowProgress | UnsetType, UNSET))
     made = msgspec.defstruct(f"{kind.name.title()}Record", fields, bases=(Record,), kw_only=True)

@@ -62,7 +62,8 @@ class TorsiondriveRecord(BaseRecord):
         return found
 
     def _has(self, view: str) -> bool:
-        return sent(getattr(self._document, view))
+        value = getattr(self._document, view)
+        return sent(value) and value is not None
 
     def _draw(self, ax: Axes, axes: Sequence[int] | int | None) -> None:
         from qchive.client.plots import torsion_scan

@@ -190,8 +190,13 @@ class BaseRecord:
         came with the record, or else as it is now; None for all other records."""
         if not self.is_service:
             return None
-        known = self._document.progress  # type: ignore[attr-defined]
-        return Progress.of(known if sent(known) else self._fetch("progress"))
+        known: Any = getattr(self._document, "progress", msgspec.UNSET)
+        if sent(known):
+            return Progress.of(known)
+        if "progress" in rows(self._kind) and "qchive_version" in self._online("progress").server_info:
+            return Progress.of(self._fetch("progress"))
+        # Other servers know no more than what became of the children.
+        return Progress(stage=None, children=self._fetch("children_status"))
 
     @cached_property
     def comments(self) -> list[RecordComment]:
@@ -285,7 +290,7 @@ class BaseRecord:
         """A view as the server has it, fetched once."""
         view = next(view for view in self._kind.views if view.name == name)
         known = getattr(self._document, name, msgspec.UNSET)
-        if sent(known):
+        if sent(known) and known is not None:
             return known
         if view.path is not None:
             known = self._fetch(f"views/{name}")
@@ -344,9 +349,10 @@ class BaseRecord:
 
     def _progress_facts(self) -> list[tuple[str, str]]:
         ended = self.status not in (RecordStatusEnum.waiting, RecordStatusEnum.running, RecordStatusEnum.error)
-        if not self.is_service or (self.offline and not sent(self._document.progress)):  # type: ignore[attr-defined]
+        if ended or (self.offline and not sent(getattr(self._document, "progress", msgspec.UNSET))):
             return []
-        return [] if ended or self.progress is None else self.progress.facts()
+        progress = self.progress
+        return [] if progress is None else progress.facts()
 
     def _times(self) -> tuple[tuple[str, datetime], ...]:
         return ("created", self.created_on), ("modified", self.modified_on)

@@ -27,6 +27,11 @@ class Entry(SimpleNamespace):
 class Progress(FlowProgress, kw_only=True):
     """How far a composite record is."""
 
+    done: int | None = None
+    total: int | None = None
+    minimum: float | None = None
+    batch: int | None = None
+
     @classmethod
     def of(cls, sent: FlowProgress) -> Self:
         """The same, for people."""
