@@ -295,7 +295,9 @@ class BaseRecord:
         if view.path is not None:
             known = self._fetch(f"views/{name}")
         else:
-            known = getattr(self._fetch("get", query={"include": ["id", "record_type", name]}), name)
+            body = {"ids": [self.id], "include": ["id", "record_type", name]}
+            (found,) = self._online(name).connection.ask(rows(self._kind)["bulk_get"], body=body)
+            known = getattr(found, name)
         if view.included:
             setattr(self._document, name, known)
         return known
