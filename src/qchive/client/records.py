@@ -193,7 +193,7 @@ class BaseRecord:
         known: Any = getattr(self._document, "progress", msgspec.UNSET)
         if sent(known):
             return Progress.of(known)
-        if "progress" in rows(self._kind) and "qchive_version" in self._online("progress").server_info:
+        if "progress" in rows(self._kind) and self._online("progress").server_info.get("qchive_version"):
             return Progress.of(self._fetch("progress"))
         # Other servers know no more than what became of the children.
         return Progress(stage=None, children=self._fetch("children_status"))
