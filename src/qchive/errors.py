@@ -12,6 +12,7 @@
     ├── CountMoved                an action would change other records than were looked at (409)
     ├── NotFound                  an id or name that does not exist (400, as the protocol has it)
     ├── Referenced                something still in use cannot be removed (400)
+    ├── LastAdministrator         nobody could look after accounts any more (400)
     ├── ManagerRefused            a compute manager that is unknown, inactive or asks for nothing possible (400)
     ├── AuthenticationRequired    nobody is logged in (401)
     ├── Forbidden                 the role does not allow it (403)
@@ -141,6 +142,13 @@ class Referenced(QCHiveError):
     """Something that other records still refer to cannot be removed."""
 
     code = "referenced"
+
+
+class LastAdministrator(QCHiveError):
+    """The only administrator who can log in cannot be removed, disabled or given another role: nobody could look after
+    accounts any more. Make somebody else an administrator first."""
+
+    code = "last_administrator"
 
 
 class ManagerRefused(QCHiveError):

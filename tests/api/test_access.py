@@ -126,7 +126,7 @@ NEEDS = {
     ("POST", "me/tokens"): "me:modify",
     ("PATCH", "me/tokens/{}"): "me:modify",
     ("DELETE", "me/tokens/{}"): "me:modify",
-    # Ours. What deletes needs records:delete besides, which the handler sees to.
+    # Ours. What deletes, also by taking something back, needs records:delete besides, which the handler sees to.
     ("POST", "molecules/purge"): "records:delete",
     ("POST", "operations/preview"): "records:modify",
     ("POST", "operations"): "records:modify",

@@ -160,8 +160,12 @@ def on_request_fields(kind: Kind) -> tuple[str, ...]:
     """The kind's own names that are sent only when asked for."""
     wavefunction = ("wavefunction",) if kind.has_wavefunction else ()
     views = (view.name for view in kind.views if view.included)
-    progress = ("progress",) if kind.is_service else ()
-    return (*kind.molecules, *(child.name for child in kind.children), *views, *wavefunction, *progress)
+    return (*kind.molecules, *(child.name for child in kind.children), *views, *wavefunction)
+
+
+def named_fields(kind: Kind) -> tuple[str, ...]:
+    """Names of ours, which are sent only to those who name them: clients of the protocol know no others than its own."""
+    return ("progress",) if kind.is_service else ()
 
 
 @cache

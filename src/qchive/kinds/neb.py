@@ -571,6 +571,7 @@ neb = Kind(
         ),
         View(
             name="initial_chain",
+            brings=("initial_chain_molecule_ids",),
             answer=list[Any],
             make=_initial_chain,
             molecules=_chain_ids,

@@ -447,6 +447,7 @@ torsiondrive = Kind(
         ),
         View(
             name="initial_molecules",
+            brings=("initial_molecules_ids",),
             answer=list[Any],
             make=_initial_molecules,
             molecules=_initial_ids,

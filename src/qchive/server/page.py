@@ -1,4 +1,4 @@
-"""Pages for people: the interactive description of the API."""
+"""Pages for people: the interactive description of the API, where one can log in to try it."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def _file(path: str, name: str) -> Route:
 
 ROUTES = [
     _file("/api/docs", "api.html"),
-    *(_file(f"/api/docs/{name}", name) for name in ("api.js", "swagger-ui-bundle.js", "swagger-ui.css")),
+    *(_file(f"/api/docs/{name}", name) for name in ("api.js", "api.css", "swagger-ui-bundle.js", "swagger-ui.css")),
 ]
