@@ -78,7 +78,7 @@ def test_a_composite_type_has_what_all_records_have_even_if_only_the_server_know
             "initial_molecules": [[{"symbols": ["H", "O", "O", "H"], "geometry": PEROXIDE}]],
             "compute_tag": "*",
             "compute_priority": 1,
-            "find_existing": True,
+            "find_existing": False,
         }
         row = next(r for r in records.for_kind(singlepoint) if r.name == "records.add")
         foreign = replace(row, path=row.path.replace("singlepoint", "torsiondrive"))
@@ -89,7 +89,7 @@ def test_a_composite_type_has_what_all_records_have_even_if_only_the_server_know
             assert keywords.grid_spacing == [90]
             assert record.is_service
             assert record.task is None
-            assert record.service.find_existing is True
+            assert record.service.find_existing is False
             assert record.progress.children == {}
             assert record.comments == []
             assert record.compute_history == []
