@@ -381,12 +381,15 @@ def rules() -> str:
 
 def record() -> str:
     """What a record has."""
-    from qchive.client.records import BaseRecord, OptimizationRecord, SinglepointRecord
 
-    own = ("to_qcschema_result", "trajectory_element", "return_result")
+    from qchive.client.classes import CLASSES
+    from qchive.client.records import BaseRecord
+
     parts = [members(BaseRecord)]
-    for cls in (SinglepointRecord, OptimizationRecord):
-        parts += [f"## {cls.__name__}", members(cls, lambda name: name in own)]
+    for cls in CLASSES.values():
+        own = set(vars(cls))
+        told = members(cls, lambda name, own=own: name in own and name[0] != "_")  # type: ignore[misc]
+        parts += [f"## {cls.__name__}", inspect.getdoc(cls) or "", told]
     return "\n\n".join(parts)
 
 

@@ -27,8 +27,10 @@
     ├── (client side)
     │   ├── ServerUnreachable     no answer after all retries
     │   ├── RequestFailed         an error answer of a server that does not send our codes
-    │   └── Offline               a lazy property of a record that has no client
+    │   ├── Offline               a lazy property of a record that has no client
+    │   └── NothingToPlot         a record of which there is no picture, or none yet
     └── LocalProblem              something on this machine keeps a process of ours from running
+        ├── ExtraMissing          a package that only an extra of ours brings
         ├── PostgresMissing       no PostgreSQL binaries that could be used
         ├── PostgresFailed        PostgreSQL did not start; the message ends with its log
         ├── WrongMajor            the data were written by another major version of PostgreSQL
@@ -249,11 +251,24 @@ class Offline(QCHiveError):
     code = "offline"
 
 
+class NothingToPlot(QCHiveError):
+    """A record of which there is no picture, or nothing to show yet."""
+
+    code = "nothing_to_plot"
+    http = 0
+
+
 class LocalProblem(QCHiveError):
     """Something on this machine keeps a process of ours from running; no server ever sends it."""
 
     code = "local_problem"
     http = 0
+
+
+class ExtraMissing(LocalProblem):
+    """A package that is not installed; the field `extra` says which of our extras brings it."""
+
+    code = "extra_missing"
 
 
 class PostgresMissing(LocalProblem):

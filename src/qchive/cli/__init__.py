@@ -7,6 +7,7 @@ import sys
 import typer
 
 from qchive.cli import (
+    adding,
     configuring,
     demo,
     doctor,
@@ -39,6 +40,7 @@ for group in (
     demo,
     doctor,
     submit,
+    adding,
     records,
     errors,
     operations,

@@ -65,6 +65,7 @@ def _types(rows: tuple[Endpoint, ...]) -> list[Any]:
 
 def _operation(row: Endpoint, schemas: dict[int, dict[str, Any]], logins: bool) -> dict[str, Any]:
     kind = f"_{row.kind.name}" if row.kind else ""
+    kind += f"_{row.role}" if row.role else ""
     operation: dict[str, Any] = {
         "operationId": re.sub(
             r"\W", "_", f"{row.name}{kind}" + ("_compute" if row.path.startswith("/compute") else "")
