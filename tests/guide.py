@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tests.accounts import PASSWORD, as_user, secure
 from tests.archive import prepared, running
-from tests.factories import Manager, add, failure, http, optimization, sql, unpacked
+from tests.factories import Http, Manager, add, failure, http, optimization, sql, unpacked
 
 STEPS = 5
 """Of the optimization 149."""
@@ -119,12 +120,20 @@ UpdateMetadata(error_description=None, errors=[], updated_idx=[0], n_children_up
 >>> r = client.get_records(149)
 """
 
-COMMENTS = re.compile(
-    r"\[RecordComment\(id=1, record_id=149, username=None,"
+BEN = "ben"
+"""Who tells the story in the guide, where people log in."""
+
+_COMMENTS = (
+    r"\[RecordComment\(id=1, record_id=149, username=%s,"
     r" timestamp=datetime\.datetime\(\d+(?:, \d+){4,6}, tzinfo=(.*?)\),"
     r" comment='Invalid due to convergence to wrong minimum'\)\]"
 )
-"""How `print(r.comments)` ends the story: nobody has a name yet, and times have a zone."""
+
+
+def comments(username: str | None = None) -> re.Pattern[str]:
+    """How `print(r.comments)` ends the story of somebody, or of nobody in particular: times have a zone."""
+    return re.compile(_COMMENTS % re.escape(repr(username)))
+
 
 _ONE_ID = re.compile(r"(client\.(?!get_)\w+)\((\d+)")
 
@@ -147,19 +156,32 @@ def archive(databases: Any) -> Iterator[Any]:
     """A running server with the guide's records: 149 an optimization that took five steps, 411 one that failed, and
     941 to 943 that wait."""
     with prepared(databases) as conninfo, running(conninfo) as server, http(server.address) as api:
-        _numbered(conninfo, 149)
-        (path,) = add(api, kind="optimization")
-        manager = Manager(api)
-        (task,) = manager.claim()
-        asked = unpacked(task["function_kwargs_compressed"])["input_data"]
-        assert manager.give_one(task["id"], optimization(asked, steps=STEPS)) is None
-        _numbered(conninfo, 411)
-        (failed,) = add(api)
-        (task,) = manager.claim()
-        assert manager.give_one(task["id"], failure()) is None
-        _numbered(conninfo, 941)
-        assert [path, failed, *add(api, 3)] == [149, 411, 941, 942, 943]
+        _fill(api, conninfo)
         yield server
+
+
+@contextmanager
+def archive_of_ben(databases: Any) -> Iterator[Any]:
+    """The same where people log in, with an account for `BEN`."""
+    with secure(databases) as server, as_user(server.address, "admin_user") as api:
+        _fill(api, server.conninfo)
+        api.post("users", [{"username": BEN, "role": "submit", "enabled": True}, PASSWORD])
+        yield server
+
+
+def _fill(api: Http, conninfo: str) -> None:
+    _numbered(conninfo, 149)
+    (path,) = add(api, kind="optimization")
+    manager = Manager(api)
+    (task,) = manager.claim()
+    asked = unpacked(task["function_kwargs_compressed"])["input_data"]
+    assert manager.give_one(task["id"], optimization(asked, steps=STEPS)) is None
+    _numbered(conninfo, 411)
+    (failed,) = add(api)
+    (task,) = manager.claim()
+    assert manager.give_one(task["id"], failure()) is None
+    _numbered(conninfo, 941)
+    assert [path, failed, *add(api, 3)] == [149, 411, 941, 942, 943]
 
 
 def _numbered(conninfo: str, record_id: int) -> None:

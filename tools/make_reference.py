@@ -371,14 +371,25 @@ def operations() -> str:
     return "\n\n".join(map(str, parts))
 
 
+def rules() -> str:
+    """What follow-on rules have, and what came of them."""
+    from qchive.client.rules import Rule
+
+    own = set(vars(Rule))
+    return f"{inspect.getdoc(Rule)}\n\n{members(Rule, lambda name: name in own and name[0] != '_')}"
+
+
 def record() -> str:
     """What a record has."""
-    from qchive.client.records import BaseRecord, OptimizationRecord, SinglepointRecord
 
-    own = ("to_qcschema_result", "trajectory_element", "return_result")
+    from qchive.client.classes import CLASSES
+    from qchive.client.records import BaseRecord
+
     parts = [members(BaseRecord)]
-    for cls in (SinglepointRecord, OptimizationRecord):
-        parts += [f"## {cls.__name__}", members(cls, lambda name: name in own)]
+    for cls in CLASSES.values():
+        own = set(vars(cls))
+        told = members(cls, lambda name, own=own: name in own and name[0] != "_")  # type: ignore[misc]
+        parts += [f"## {cls.__name__}", inspect.getdoc(cls) or "", told]
     return "\n\n".join(parts)
 
 
@@ -402,6 +413,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "operations": operations,
     "pyscf-keywords": pyscf_keywords,
     "record": record,
+    "rules": rules,
     "server-settings": server_settings,
     "tblite-keywords": tblite_keywords,
     "worker-settings": worker_settings,

@@ -5,6 +5,7 @@
     │   ├── InvalidBody           body or parameters do not decode or do not fit their type
     │   ├── InvalidAccount        an account, a group or a token that cannot be as asked for
     │   ├── InvalidMolecule       a molecule that cannot exist
+    │   ├── InvalidRule           a follow-on rule that cannot be
     │   ├── InvalidSpecification  a specification that can never run
     │   ├── LimitExceeded         more of something than one request may carry
     │   ├── NotUndoable           an operation that cannot be taken back
@@ -12,6 +13,7 @@
     ├── CountMoved                an action would change other records than were looked at (409)
     ├── NotFound                  an id or name that does not exist (400, as the protocol has it)
     ├── Referenced                something still in use cannot be removed (400)
+    ├── LastAdministrator         nobody could look after accounts any more (400)
     ├── ManagerRefused            a compute manager that is unknown, inactive or asks for nothing possible (400)
     ├── AuthenticationRequired    nobody is logged in (401)
     ├── Forbidden                 the role does not allow it (403)
@@ -25,8 +27,10 @@
     ├── (client side)
     │   ├── ServerUnreachable     no answer after all retries
     │   ├── RequestFailed         an error answer of a server that does not send our codes
-    │   └── Offline               a lazy property of a record that has no client
+    │   ├── Offline               a lazy property of a record that has no client
+    │   └── NothingToPlot         a record of which there is no picture, or none yet
     └── LocalProblem              something on this machine keeps a process of ours from running
+        ├── ExtraMissing          a package that only an extra of ours brings
         ├── PostgresMissing       no PostgreSQL binaries that could be used
         ├── PostgresFailed        PostgreSQL did not start; the message ends with its log
         ├── WrongMajor            the data were written by another major version of PostgreSQL
@@ -104,6 +108,12 @@ class InvalidSpecification(InvalidRequest):
     code = "invalid_specification"
 
 
+class InvalidRule(InvalidRequest):
+    """A follow-on rule that could never do anything, that would follow what it makes itself, or whose name is taken."""
+
+    code = "invalid_rule"
+
+
 class LimitExceeded(InvalidRequest):
     """More items than one request may carry."""
 
@@ -139,6 +149,13 @@ class Referenced(QCHiveError):
     """Something that other records still refer to cannot be removed."""
 
     code = "referenced"
+
+
+class LastAdministrator(QCHiveError):
+    """The only administrator who can log in cannot be removed, disabled or given another role: nobody could look after
+    accounts any more. Make somebody else an administrator first."""
+
+    code = "last_administrator"
 
 
 class ManagerRefused(QCHiveError):
@@ -234,11 +251,24 @@ class Offline(QCHiveError):
     code = "offline"
 
 
+class NothingToPlot(QCHiveError):
+    """A record of which there is no picture, or nothing to show yet."""
+
+    code = "nothing_to_plot"
+    http = 0
+
+
 class LocalProblem(QCHiveError):
     """Something on this machine keeps a process of ours from running; no server ever sends it."""
 
     code = "local_problem"
     http = 0
+
+
+class ExtraMissing(LocalProblem):
+    """A package that is not installed; the field `extra` says which of our extras brings it."""
+
+    code = "extra_missing"
 
 
 class PostgresMissing(LocalProblem):

@@ -48,10 +48,14 @@ class Local:
         cores_per_worker: threads of one computation.
         memory_per_worker: GiB that one computation may use; by default this machine's memory, shared fairly.
         tags: which compute tags the worker takes, the preferred first.
-        database_url: a PostgreSQL server of yours instead of the embedded one.
-        settings: how the server behaves; its host and port are ignored.
+        database_url: a PostgreSQL server of yours instead of the embedded one; default: what the settings say.
+        settings: how the server behaves. It listens on 127.0.0.1 whatever they say, at `port`, in one process and
+            without https.
+        no_migrate: refuse a database with an older schema, or an empty one, instead of changing it.
 
     Raises:
+        OldSchema: with `no_migrate`, a database that does not fit.
+        BadConfiguration: settings that make no sense.
         DataInUse: another archive runs on this folder.
         PortInUse: somebody else listens on this port.
         LocalProblem: whatever else keeps one of the processes from running; the message ends with its log.
@@ -68,13 +72,13 @@ class Local:
         tags: Iterable[str] = ("*",),
         database_url: str | None = None,
         settings: Settings | None = None,
+        no_migrate: bool = False,
         start: bool = True,
     ) -> None:
         self._temporary = data is None
         self.data = Path(data).absolute() if data is not None else _temporary_folder()
-        self.settings = settings or Settings()
-        if self.settings.enable_security is None:
-            self.settings = msgspec.structs.replace(self.settings, enable_security=False)
+        self.settings = _here(settings or Settings())
+        self.settings.check()
         self.admin_password: str | None = None
         """Of the account `admin`, where people log in and this start has made it."""
         self._worker_token: str | None = None
@@ -82,7 +86,8 @@ class Local:
         self._workers = (os.cpu_count() or 1) if workers is None else workers
         self._resources = (cores_per_worker, memory_per_worker)
         self._tags = tuple(tags)
-        self._database_url = database_url
+        self._database_url = database_url or self.settings.database_url
+        self._no_migrate = no_migrate
         self._postgres: EmbeddedPostgres | None = None
         self._listening: socket.socket | None = None
         self.supervisor: Supervisor | None = None
@@ -109,6 +114,10 @@ class Local:
                 self._postgres = EmbeddedPostgres(self.data)
                 self._postgres.start()
                 supervised.append(self._postgres)
+            if self._no_migrate:
+                from qchive.db.migrate import check
+
+                check(self.database)
             if self.settings.secure:
                 self._open_accounts()
             (self.data / "logs").mkdir(parents=True, exist_ok=True)
@@ -173,10 +182,13 @@ class Local:
     def _server(self) -> Child:
         assert self._listening is not None
         descriptor = self._listening.fileno()
-        return self._child("server", "--fd", str(descriptor), pass_fds=(descriptor,))
+        return self._child("server", "--fd", str(descriptor), *self._schema(), pass_fds=(descriptor,))
 
     def _upkeep(self) -> Child:
-        return self._child("upkeep")
+        return self._child("upkeep", *self._schema())
+
+    def _schema(self) -> list[str]:
+        return ["--no-migrate"] if self._no_migrate else []
 
     def _worker(self) -> Child:
         cores, memory = self._resources
@@ -190,7 +202,8 @@ class Local:
         from qchive.db.migrate import migrate
         from qchive.server.first import first_administrator, worker_token
 
-        migrate(self.database)
+        if not self._no_migrate:
+            migrate(self.database)
         self.admin_password = first_administrator(self.database)
         self._worker_token = worker_token(self.database)
 
@@ -235,6 +248,17 @@ class Local:
         except QCHiveError:
             # The server is restarting too: upkeep ends them when their lease is over.
             return
+
+
+def _here(settings: Settings) -> Settings:
+    """The settings as they hold for a server that only this machine reaches."""
+    return msgspec.structs.replace(
+        settings,
+        enable_security=settings.secure,
+        host="127.0.0.1",
+        tls_certificate=None,
+        tls_key=None,
+    )
 
 
 def _temporary_folder() -> Path:

@@ -47,10 +47,15 @@ class LogLevel(StrEnum):
 
 
 def set_up(form: LogFormat = LogFormat.text, level: LogLevel = LogLevel.INFO) -> None:
-    """Have everything that this process logs written to stderr."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines() if form is LogFormat.json else TextLines())
-    logging.basicConfig(level=level.value, handlers=[handler])
+    """Have everything that this process logs written to stderr, from now on like this."""
+    root = logging.getLogger()
+    ours = [one for one in root.handlers if isinstance(one.formatter, JsonLines | TextLines)]
+    if not ours:
+        ours = [logging.StreamHandler()]
+        logging.basicConfig(handlers=ours)
+    for handler in ours:
+        handler.setFormatter(JsonLines() if form is LogFormat.json else TextLines())
+    root.setLevel(level.value)
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 

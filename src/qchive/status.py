@@ -108,6 +108,8 @@ class Action(msgspec.Struct, frozen=True):
     doc: str
     may: str = "records:modify"
     """`resource:action` that the caller's role must hold."""
+    may_undo: str = "records:modify"
+    """What whoever takes such an operation back must hold: the permission for the opposite."""
     unfinished: bool = False
     """Whether it applies only to what has not been computed yet, also below a cancellation or deletion."""
     also: Mapping[Status, Status] = {}
@@ -169,7 +171,15 @@ ACTIONS: dict[str, Action] = {
             "Mark records and their parents as deleted, but not their children.",
             may="records:delete",
         ),
-        Action("undelete", _from(S.deleted), None, Effect.pop, Spread.children, "Bring deleted records back."),
+        Action(
+            "undelete",
+            _from(S.deleted),
+            None,
+            Effect.pop,
+            Spread.children,
+            "Bring deleted records back.",
+            may_undo="records:delete",
+        ),
         Action(
             "modify",
             frozenset(Status) - {S.complete, S.invalid},

@@ -126,18 +126,22 @@ NEEDS = {
     ("POST", "me/tokens"): "me:modify",
     ("PATCH", "me/tokens/{}"): "me:modify",
     ("DELETE", "me/tokens/{}"): "me:modify",
-    # Ours. What deletes needs records:delete besides, which the handler sees to.
+    # Ours. What deletes, also by taking something back, needs records:delete besides, which the handler sees to.
     ("POST", "molecules/purge"): "records:delete",
     ("POST", "operations/preview"): "records:modify",
     ("POST", "operations"): "records:modify",
     ("POST", "operations/{}/undo"): "records:modify",
     ("POST", "operations/{}/stop"): "records:modify",
+    ("POST", "rules"): "records:add",
+    ("POST", "rules/preview"): "records:add",
+    ("PATCH", "rules/{}"): "records:modify",
+    ("DELETE", "rules/{}"): "records:modify",
     ("GET", "internal_jobs/{}"): "internal_jobs:read",
     ("POST", "internal_jobs/query"): "internal_jobs:read",
     ("PUT", "internal_jobs/{}/status"): "internal_jobs:modify",
     ("DELETE", "internal_jobs/{}"): "internal_jobs:delete",
 }
-READABLE = ("records", "molecules", "operations")
+READABLE = ("records", "molecules", "operations", "rules")
 
 # transport.md §8.2: no API token may do these.
 IN_PERSON = {

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from tests.accounts import PASSWORD, as_token, as_user, secure
+from qchive import Local
+from qchive.server.settings import Settings
+from tests.accounts import PASSWORD, as_token, as_user, secure, tokens
+from tests.archive import Archive
 from tests.cli.conftest import Run
+from tests.factories import sql
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +55,17 @@ def test_accounts_from_the_command_line(login: str, qchive: Run) -> None:
     assert qchive("groups", "delete", "chem").code == 0
 
 
+@pytest.mark.parametrize("change", ["--disable", "--role=read", "--group=chem"])
+def test_who_wants_to_change_their_own_rights_is_told_that_nothing_came_of_it(
+    lonely: Archive, login: str, qchive: Run, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    monkeypatch.setenv("QCHIVE_ADDRESS", lonely.address)
+    assert qchive("groups", "add", "chem").code == 0
+    ended = qchive("users", "modify", "admin_user", "--full-name", "Me", change, "--json")
+    assert (ended.code, "nobody changes their own role" in ended.err) == (1, True)
+    assert (ended.json["fullname"], ended.json["role"], ended.json["enabled"]) == ("Me", "admin", True)
+
+
 def test_tokens_from_the_command_line(login: str, qchive: Run) -> None:
     made = qchive("tokens", "create", "cluster", "--scope", "compute", "--tag", "gpu", "--tag", "a b", "--days", "7")
     assert made.code == 0, made.err
@@ -81,3 +98,66 @@ def test_a_command_logs_in_with_an_api_token(login: str, qchive: Run, monkeypatc
 def test_no_password_goes_to_another_address(login: str, archive: Any, qchive: Run) -> None:
     ended = qchive("status", "--address", archive.address, "--json")
     assert ended.code == 0, "it would be refused there"
+
+
+@pytest.fixture
+def lonely(databases: Any) -> Iterator[Archive]:
+    """A server whose only administrator is `admin_user`."""
+    with secure(databases) as server:
+        yield server
+
+
+def test_a_lost_administrators_password_is_reset_with_the_database_at_hand(lonely: Archive, qchive: Run) -> None:
+    refresh = {"Authorization": f"Bearer {tokens(lonely.address, 'admin_user')['refresh_token']}"}
+    with httpx.Client(base_url=lonely.address, headers={"X-Requested-With": "fetch"}) as browser:
+        browser.post("/auth/v1/session_login", json={"username": "admin_user", "password": PASSWORD})
+        browser.headers["Cookie"] = f"qcf_session={browser.cookies['qcf_session']}"
+        browser.cookies.clear()
+        assert browser.get("/api/v1/me").status_code == 200
+        ended = qchive("users", "reset-password", "admin_user", "--database-url", lonely.conninfo)
+        assert ended.code == 0, ended.err
+        assert browser.get("/api/v1/me").status_code == 401, "sessions end"
+        assert browser.post("/auth/v1/refresh", headers=refresh).status_code == 401, "and so do logins"
+        login = {"username": "admin_user", "password": PASSWORD}
+        assert browser.post("/auth/v1/login", json=login).status_code == 401
+    assert sql(lonely.conninfo, "SELECT * FROM browser_session") == []
+    with as_user(lonely.address, "admin_user", ended.out.strip()) as admin:
+        assert admin.get("me")["role"] == "admin"
+    typed = ("users", "reset-password", "1", "--password-stdin", "--database-url", lonely.conninfo)
+    assert "at least 12 characters" in qchive(*typed, stdin="short\n").err
+    assert qchive(*typed, stdin="a long password\n").out == ""
+    with as_user(lonely.address, "admin_user", "a long password"):
+        pass
+
+
+def test_a_disabled_account_is_let_in_again_only_if_that_is_asked_for(
+    lonely: Archive, qchive: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "server.yaml"
+    file.write_text(f"database_url: {lonely.conninfo}\n")
+    sql(lonely.conninfo, "UPDATE account SET enabled = false WHERE username = 'admin_user'")
+    reset = ("users", "reset-password", "admin_user", "--config", file)
+    ended = qchive(*reset)
+    assert (ended.code, "is disabled" in ended.err) == (0, True)
+    assert sql(lonely.conninfo, "SELECT enabled FROM account WHERE username = 'admin_user'") == [(False,)]
+    ended = qchive(*reset, "--enable")
+    assert (ended.code, "is disabled" in ended.err) == (0, False)
+    with as_user(lonely.address, "admin_user", ended.out.strip()):
+        pass
+
+
+def test_a_password_is_reset_of_accounts_that_are_there(lonely: Archive, qchive: Run, database: str) -> None:
+    nobody = qchive("users", "reset-password", "nobody", "--database-url", lonely.conninfo)
+    assert (nobody.code, nobody.out, nobody.err) == (1, "", "qchive: User nobody not found.\n")
+    empty = qchive("users", "reset-password", "admin", "--database-url", database)
+    assert (empty.code, "is empty" in empty.err) == (1, True)
+    away = qchive("users", "reset-password", "admin", "--database-url", "postgresql://127.0.0.1:1/nowhere")
+    assert (away.code, away.err.startswith("qchive: PostgreSQL: ")) == (1, True)
+
+
+def test_a_password_is_reset_in_an_archive_on_this_machine_while_it_runs(qchive: Run, open_folder: Path) -> None:
+    with Local(open_folder, workers=0, settings=Settings(enable_security=True)) as archive:
+        ended = qchive("users", "reset-password", "admin", "--data", open_folder)
+        assert ended.code == 0, ended.err
+        with archive.client(username="admin", password=ended.out.strip()) as client:
+            assert client.get_user().role == "admin"

@@ -107,10 +107,11 @@ def test_no_backup_is_made_for_an_upgrade_that_is_refused(qchive: Run, database:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["server", "upkeep"])
-def test_a_process_that_must_not_migrate_refuses_an_old_schema(database: str, command: str) -> None:
+@pytest.mark.parametrize("command", ["server", "upkeep", "up"])
+def test_a_process_that_must_not_migrate_refuses_an_old_schema(database: str, command: str, tmp_path: Path) -> None:
     old(database, 1)
     argv = [sys.executable, "-m", "qchive.cli", command, "--database-url", database, "--no-migrate"]
+    argv += ["--data", str(tmp_path), "--port", "0"] if command == "up" else []
     ended = subprocess.run(argv, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1
     assert f"has schema 1, this release works on {VERSION}: run `qchive upgrade`" in ended.stderr

@@ -41,6 +41,16 @@ def test_json_has_one_entry_for_each_molecule_in_order(qchive: Run, api: Http, w
     ]
 
 
+def test_an_xyz_file_may_have_several_frames(qchive: Run, api: Http, tmp_path: Path) -> None:
+    path = tmp_path / "path.xyz"
+    path.write_text(WATER + "1\n\nHe 0 0 0\n\n")
+    assert [one["file"] for one in qchive("submit", path, *HF, "--json").json] == ["path-1.xyz", "path-2.xyz"]
+    path.write_text(WATER + "and then\n")
+    assert qchive("submit", path, *HF).code == 1
+    path.write_text(WATER + "9\n\nHe 0 0 0\n")
+    assert "path-2.xyz" in qchive("submit", path, *HF).err
+
+
 def test_the_specification_is_what_was_asked_for(qchive: Run, api: Http, water: Path) -> None:
     options = ("--driver", "gradient", "-k", "maxiter=50", "-k", "scf_type=df", "--protocol", "wavefunction=all")
     (told,) = qchive("submit", water, *HF, *options, "--tag", "Big", "--priority", "high", "--json").json

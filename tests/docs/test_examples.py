@@ -63,6 +63,7 @@ def test_commands_that_are_only_shown_exist_with_their_options(page: Path) -> No
     for block in pages.blocks(page, "console"):
         for line in block.code.replace("\\\n", " ").splitlines():
             words = line.split("#")[0].removeprefix("$ ").split()
+            words = words[words.index("--") + 1 :] if words[:1] == ["runuser"] else words
             if words[:1] == ["qchive"]:
                 _check(root, words[1:], line)
 

@@ -92,3 +92,20 @@ def test_up_asks_people_to_log_in_if_it_is_told_to(open_folder: Path) -> None:
         pytest.raises(errors.AuthenticationRequired, match="Server requires login"),
     ):
         PortalClient(up.address)
+
+
+def test_up_reads_settings_as_a_server_does(open_folder: Path, tmp_path: Path) -> None:
+    config = tmp_path / "server.yaml"
+    config.write_text(
+        "name: Of the file\nenable_security: true\nallow_unauthenticated_read: true\n"
+        "host: 0.0.0.0\nprocesses: 3\ntls_certificate: /nowhere\ntls_key: /nowhere\n"
+    )
+    options = ("--config", str(config), "--set", "motd=From the flag", "--workers", "0", "--no-migrate")
+    with archive_up(open_folder, *options[:-1]) as up, PortalClient(up.address, show_motd=False) as client:
+        found = client.get_server_information()
+        assert (found["name"], found["motd"]) == ("Of the file", "From the flag")
+        with pytest.raises(errors.Forbidden):
+            client.list_users()
+    with archive_up(open_folder, *options, "--no-security") as up, PortalClient(up.address, show_motd=False) as client:
+        assert client.get_server_information()["name"] == "Of the file"
+        assert list(client.query_operations()) == [], "everybody may"

@@ -147,6 +147,38 @@ def test_server_and_upkeep_read_the_same_file(database: str, tmp_path: Path) -> 
             assert upkeep.wait(60) == 0, log.read_text()
 
 
+def test_upkeep_reads_its_settings_again_and_ends_when_it_is_told_to(database: str, tmp_path: Path) -> None:
+    def jobs() -> list[str]:
+        with psycopg.connect(database) as conn:
+            return [name for (name,) in conn.execute("SELECT name FROM job").fetchall()]
+
+    config, log = tmp_path / "server.yaml", tmp_path / "upkeep"
+    config.write_text(f"database_url: {database}\n")
+    argv = [sys.executable, "-m", "qchive.cli", "upkeep", "--config", str(config)]
+    with log.open("w") as output:
+        upkeep = subprocess.Popen(argv, stderr=output)
+    try:
+        until(lambda: _leads(database))
+        until(lambda: "fill_statistics" in jobs())
+        config.write_text(f"database_url: {database}\ninternal_job_kep: 1h\n")
+        upkeep.send_signal(signal.SIGHUP)
+        until(lambda: "Upkeep goes on as it is" in log.read_text())
+        assert "Is internal_job_keep meant?" in log.read_text()
+        config.write_text("name: without a database\n")
+        upkeep.send_signal(signal.SIGHUP)
+        until(lambda: log.read_text().count("Upkeep goes on as it is") == 2)
+        assert "delete_old_internal_jobs" not in jobs()
+        config.write_text(f"database_url: {database}\ninternal_job_keep: 1h\nlog_format: json\n")
+        upkeep.send_signal(signal.SIGHUP)
+        until(lambda: "delete_old_internal_jobs" in jobs())
+        upkeep.send_signal(signal.SIGHUP)
+        upkeep.send_signal(signal.SIGTERM)
+        assert upkeep.wait(60) == 0, log.read_text()
+    finally:
+        upkeep.kill()
+        upkeep.wait(30)
+
+
 def test_a_request_that_runs_is_answered_before_the_end(database: str, tmp_path: Path) -> None:
     with served(database, tmp_path / "log", "--no-security") as server, psycopg.connect(database) as blocker:
         blocker.execute("LOCK TABLE molecule IN ACCESS EXCLUSIVE MODE")

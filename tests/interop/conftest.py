@@ -87,12 +87,14 @@ def manager(client: PortalClient, tag: str) -> Manager:
 
 
 @contextmanager
-def peer(dsn: str, folder: Path, name: str, *, security: bool) -> Iterator[Server]:
+def peer(dsn: str, folder: Path, name: str, *, security: bool, reading: bool = False) -> Iterator[Server]:
+    """The peer's server on a database of its own. `reading`: also for those who have not logged in; then access tokens
+    live for longer than two seconds."""
     config = folder / "config.yaml"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    config.write_text(json.dumps(_settings(dsn, name, port, security)))  # JSON is YAML
+    config.write_text(json.dumps(_settings(dsn, name, port, security, reading)))  # JSON is YAML
     _command(config, "init-db")
     if security:
         for role, (user, password) in (("admin", ADMIN), ("compute", COMPUTE)):
@@ -108,13 +110,13 @@ def peer(dsn: str, folder: Path, name: str, *, security: bool) -> Iterator[Serve
             process.wait(60)
 
 
-def _settings(dsn: str, name: str, port: int, security: bool) -> dict[str, Any]:
+def _settings(dsn: str, name: str, port: int, security: bool, reading: bool) -> dict[str, Any]:
     parts = urlsplit(dsn)
     place = parse_qs(parts.query)
     return {
         "name": name,
         "enable_security": security,
-        "allow_unauthenticated_read": False,
+        "allow_unauthenticated_read": reading,
         "database": {
             "host": place["host"][0],
             "port": int(place["port"][0]),
@@ -128,7 +130,7 @@ def _settings(dsn: str, name: str, port: int, security: bool) -> dict[str, Any]:
             "port": port,
             "secret_key": secrets.token_urlsafe(32),
             "jwt_secret_key": secrets.token_urlsafe(32),
-            "jwt_access_token_expires": 2,
+            "jwt_access_token_expires": 900 if reading else 2,
         },
     }
 

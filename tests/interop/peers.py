@@ -25,9 +25,10 @@ PATIENCE = 120.0
 """Seconds that a test waits for something that takes a few on a quiet machine."""
 
 
-def portal(address: str, encoding: str = "application/json") -> PortalClient:
-    """The peer's client. It asks in one thread, and gives up at once where nobody listens."""
-    client = PortalClient(address, show_motd=False)
+def portal(address: str, encoding: str = "application/json", *login: str) -> PortalClient:
+    """The peer's client, logged in by name and password if they are given. It asks in one thread, and gives up at once
+    where nobody listens."""
+    client = PortalClient(address, *login, show_motd=False)
     client.encoding = encoding
     client.n_download_threads = 1
     client.retry_max = 0

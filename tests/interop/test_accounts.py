@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import jwt
 import msgspec
 import pytest
-from qcportal import PortalClient, PortalRequestError
+from qcportal import ManagerClient, PortalClient, PortalRequestError
 from qcportal.auth import GroupInfo, UserInfo
 from qcportal.exceptions import AuthenticationFailure
+from qcportal.managers import ManagerName
 from qcportal.molecules import Molecule
 from qcportal.record_models import RecordStatusEnum
 from qcportal.utils import now_at_utc
@@ -115,6 +117,44 @@ def test_roles_are_refused_what_they_may_not(server: Archive) -> None:
         assert caught.value.details["username"] == "read_user"
 
 
+REFUSED: list[tuple[str, str, Callable[[PortalClient], Any]]] = [
+    ("maintain_user", "add", lambda c: c.add_user(UserInfo(username="other", role="admin", enabled=True))),
+    ("maintain_user", "modify", lambda c: c.change_user_password("admin_user", PASSWORD)),
+    ("maintain_user", "modify", lambda c: c.create_api_token("theirs", username_or_id="admin_user")),
+    ("monitor_user", "add", lambda c: c.add_singlepoints([HELIUM], "psi4", "energy", "hf", "sto-3g")),
+    ("monitor_user", "modify", lambda c: c.reset_records([1])),
+    ("monitor_user", "delete", lambda c: c.delete_access_log(before=now_at_utc())),
+    ("submit_user", "read", lambda c: list(c.query_access_log())),
+    ("submit_user", "read", lambda c: c.list_groups()),
+    ("submit_user", "modify", lambda c: c.set_motd("hello")),
+    ("compute_user", "read", lambda c: c.get_records([1])),
+    ("compute_user", "read", lambda c: list(c.query_managers())),
+    ("compute_user", "add", lambda c: c.add_molecules([HELIUM])),
+]
+
+
+@pytest.mark.parametrize(("name", "action", "ask"), REFUSED)
+def test_every_role_has_something_that_it_may_not(
+    server: Archive, name: str, action: str, ask: Callable[[PortalClient], Any]
+) -> None:
+    with pytest.raises(
+        PortalRequestError, match=f"'{PEOPLE[name]}' is not authorized to use action '{action}'"
+    ) as told:
+        ask(logged_in(server, name))
+    assert told.value.status_code == 403
+
+
+def test_a_token_that_is_renewed_carries_the_role_of_now(server: Archive, admin: PortalClient) -> None:
+    password = admin.add_user(UserInfo(username="riser", role="read", enabled=True))
+    client = logged_in(server, "riser", password)
+    with pytest.raises(PortalRequestError, match="'read' is not authorized"):
+        client.add_molecules([HELIUM])
+    admin.modify_user(admin.get_user("riser").model_copy(update={"role": "submit"}))
+    client._jwt_access_exp = 1  # long ago: renew now
+    client.add_molecules([HELIUM])
+    assert jwt.decode(client._jwt_access_token, options={"verify_signature": False})["role"] == "submit"
+
+
 def test_accounts_are_managed(server: Archive, admin: PortalClient) -> None:
     admin.add_group(GroupInfo(groupname="chem", description="Chemists"))
     group = admin.get_group("chem")
@@ -185,14 +225,42 @@ def test_records_belong_to_whoever_added_them(server: Archive, admin: PortalClie
     assert list(admin.query_records(owner_user="read_user")) == []
 
 
-def test_an_unmodified_manager_computes_as_a_compute_user(databases: Any, open_folder: Path) -> None:
+def a_manager(server: Archive, **login: str) -> ManagerClient:
+    return ManagerClient(ManagerName(cluster="a", hostname="b", uuid=uuid.uuid4().hex), server.address, **login)
+
+
+def test_managers_are_for_those_who_may_compute(server: Archive) -> None:
+    offer = ("0.71", {"qcengine": ["0.30"]}, ["nobodys"])
+    for name in ("submit_user", "maintain_user"):
+        with pytest.raises(PortalRequestError, match=f"'{PEOPLE[name]}' is not authorized"):
+            a_manager(server, username=name, password=PASSWORD).activate(*offer)
+    with pytest.raises(AuthenticationFailure, match="Incorrect username or password"):
+        a_manager(server, username="compute_user", password="wrong-password")
+    token = logged_in(server, "compute_user").create_api_token("cluster").token
+    manager = a_manager(server, api_token=token)
+    assert manager.activate(*offer) > 0
+    assert manager.claim({"qcengine": ["0.30"]}, ["nobodys"], 1) == []
+    manager.deactivate(0, 0, 0.0, 0.0)
+
+
+def its_password(address: str) -> dict[str, str]:
+    return {"username": "compute_user", "password": PASSWORD}
+
+
+def its_api_token(address: str) -> dict[str, str]:
+    client = PortalClient(address, "compute_user", PASSWORD, show_motd=False)
+    return {"api_token": client.create_api_token("cluster").token}
+
+
+@pytest.mark.parametrize("login", [its_password, its_api_token])
+def test_an_unmodified_manager_computes_as_a_compute_user(
+    databases: Any, open_folder: Path, login: Callable[[str], dict[str, str]]
+) -> None:
     settings = msgspec.structs.replace(SECURE, jwt_access_token_expires=1)
     with (
         inhabited(databases) as conninfo,
         server_process(conninfo, settings) as server,
-        compute_manager(
-            server.address, open_folder, tags=["secure"], username="compute_user", password=PASSWORD
-        ) as manager,
+        compute_manager(server.address, open_folder, tags=["secure"], **login(server.address)) as manager,
     ):
         client = PortalClient(server.address, "submit_user", PASSWORD, show_motd=False)
         molecule = Molecule(symbols=["H", "H"], geometry=[0, 0, 0, 0, 0, 1.4], connectivity=[(0, 1, 1.0)])

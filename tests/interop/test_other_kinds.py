@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -59,8 +62,23 @@ def test_a_kind_that_is_only_declared_can_be_added_found_and_looked_at(
         assert client.get_records(record_id, include=["**"]).thing.symbols.tolist() == ["He"]
 
 
-def test_a_type_that_only_the_server_knows_has_what_all_records_have(peer_server: Server) -> None:
-    with PortalClient(peer_server.url) as client:
+@contextmanager
+def without(kind: str) -> Iterator[None]:
+    """As if our client did not know this kind; the others stay in their order, which pages follow."""
+    kinds = dict(KINDS)
+    del KINDS[kind]
+    try:
+        yield
+    finally:
+        KINDS.clear()
+        KINDS.update(kinds)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_composite_type_has_what_all_records_have_even_if_only_the_server_knows_it(
+    peer_server: Server, known: bool
+) -> None:
+    with without("torsiondrive") if not known else nullcontext(), PortalClient(peer_server.url) as client:
         optimization = {"program": "geometric", "qc_specification": SPEC | {"driver": "deferred"}}
         body = {
             "specification": {
@@ -72,21 +90,27 @@ def test_a_type_that_only_the_server_knows_has_what_all_records_have(peer_server
             "initial_molecules": [[{"symbols": ["H", "O", "O", "H"], "geometry": PEROXIDE}]],
             "compute_tag": "*",
             "compute_priority": 1,
-            "find_existing": True,
+            "find_existing": False,
         }
         row = next(r for r in records.for_kind(singlepoint) if r.name == "records.add")
         foreign = replace(row, path=row.path.replace("singlepoint", "torsiondrive"))
         _, (record_id,) = client.connection.ask(foreign, body=body)
         for record in (client.get_records(record_id), client.get_records(record_id, include=["**"])):
             assert str(record) == f"<TorsiondriveRecord id={record_id} status=RecordStatusEnum.waiting>"
-            assert record.specification["keywords"]["grid_spacing"] == [90]
+            keywords = record.specification.keywords if known else SimpleNamespace(**record.specification["keywords"])
+            assert keywords.grid_spacing == [90]
             assert record.is_service
             assert record.task is None
-            assert record.service["find_existing"] is True
+            assert record.service.find_existing is False
+            assert record.progress.children == {}
             assert record.comments == []
             assert record.compute_history == []
             assert record.children_status == {}
             assert "torsiondrive" in record._repr_html_()
+            if known:
+                assert list(record.initial_molecules[0].symbols) == ["H", "O", "O", "H"]
+                assert (record.optimizations, record.minimum_optimizations, record.final_energies) == ({}, {}, {})
+                assert record_id in [r.id for r in client.query_torsiondrives(qc_method="hf")]
         assert record_id in [r.id for r in client.query_records(record_type="torsiondrive")]
         client.add_comment(record_id, uuid.uuid4().hex)
         assert client.cancel_records(record_id).n_updated == 1

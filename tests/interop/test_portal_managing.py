@@ -17,6 +17,7 @@ from qcportal.singlepoint import QCSpecification
 
 from qchive.client.connection import Connection
 from tests import guide
+from tests.accounts import PASSWORD
 from tests.archive import prepared, running
 from tests.interop.manager import Manager, failed, finished
 from tests.interop.peers import portal
@@ -115,11 +116,19 @@ def test_the_guide_runs_as_it_is_printed(
     with guide.archive(databases) as server:
         names = guide.told(portal(server.address, encoding), lists=lists, shown="print(repr(meta))")
         comments = names["r"].comments
-    assert guide.COMMENTS.fullmatch(str(comments)), comments
+    assert guide.comments().fullmatch(str(comments)), comments
     assert comments[0].timestamp.utcoffset() == timedelta(0)
     assert abs(datetime.now(UTC) - comments[0].timestamp) < timedelta(minutes=5)
     warned = {word for record in caplog.records for word in record.getMessage().split() if word.startswith("'")}
     assert {"'tag'", "'priority'", "'new_tag'", "'new_priority'"} <= warned
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_ben_tells_the_guide_and_comments_under_his_name(databases: Any, encoding: str) -> None:
+    with guide.archive_of_ben(databases) as server:
+        names = guide.told(portal(server.address, encoding, guide.BEN, PASSWORD), shown="print(repr(meta))")
+        comments = names["r"].comments
+    assert guide.comments(guide.BEN).fullmatch(str(comments)), comments
 
 
 # --- every action on every status --------------------------------------------------------------------------------

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 import msgspec
 import pytest
 from tests.accounts import PASSWORD, SECURE, api_token, as_token, as_user, secure
@@ -59,6 +62,17 @@ def test_a_request_is_noted_with_all_that_is_known_of_it(noting: tuple[Any, Http
     assert answer.headers["x-request-id"] == "mine-1"
 
 
+def test_a_question_about_no_address_at_all_is_noted_too(noting: tuple[Any, Http]) -> None:
+    server, api = noting
+    place = urlsplit(server.address)
+    with socket.create_connection((place.hostname, place.port)) as connection:
+        connection.sendall(b"OPTIONS * HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        assert connection.makefile("rb").readline().split()[1] == b"404"
+    until(lambda: noted(server.conninfo) == 1)
+    (entry,) = api.post("access_logs/query", {})
+    assert (entry["module"], entry["method"], entry["full_uri"]) == ("home", "OPTIONS", "*")
+
+
 def test_accesses_name_the_account_and_the_api_token(databases: Any) -> None:
     settings = msgspec.structs.replace(SECURE, log_access=True)
     with secure(databases, settings) as server, as_user(server.address, "monitor_user") as api:
@@ -80,6 +94,24 @@ def test_accesses_name_the_account_and_the_api_token(databases: Any) -> None:
         text = str(sql(server.conninfo, "SELECT * FROM access_log"))
         assert token not in text
         assert PASSWORD not in text
+
+
+def test_a_browser_is_noted_under_its_name_until_it_has_logged_out(databases: Any) -> None:
+    settings = msgspec.structs.replace(SECURE, log_access=True, user_session_cookie_secure=False)
+    headers = {"X-Requested-With": "fetch"}
+    with secure(databases, settings) as server, httpx.Client(base_url=server.address, headers=headers) as browser:
+        login = {"username": "submit_user", "password": PASSWORD}
+        assert browser.post("/auth/v1/session_login", json=login).status_code == 200
+        for _ in range(2):
+            assert browser.post("/auth/v1/session_logout").status_code == 200
+        with as_user(server.address, "monitor_user") as api:
+            found = api.post("access_logs/query", {})
+        assert [(e["full_uri"], e["user"]) for e in reversed(found)] == [
+            ("/auth/v1/session_login", "submit_user"),
+            ("/auth/v1/session_logout", "submit_user"),
+            ("/auth/v1/session_logout", None),
+            ("/auth/v1/login", "monitor_user"),
+        ]
 
 
 def test_failures_and_nonsense_are_noted_too_but_no_probes(noting: tuple[Any, Http]) -> None:
@@ -104,7 +136,7 @@ def test_failures_and_nonsense_are_noted_too_but_no_probes(noting: tuple[Any, Ht
         (404, "api"),
         (404, "home"),
         (405, "compute"),
-        (307, "home"),
+        (302, "home"),
     ]
     assert found[3][2] == 2000
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -82,6 +84,19 @@ def test_a_process_that_ends_puts_its_jobs_back(in_steps: Archive, api: Http) ->
     go_on(in_steps)
     with upkeep(in_steps.conninfo):
         assert ended(api, job_id)["result"]["first"] == PAUSE + 1
+
+
+def test_a_process_that_inherited_a_blocked_sigterm_still_ends_on_it(archive: Archive, api: Http) -> None:
+    with ExitStack() as stack:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            process = stack.enter_context(upkeep(archive.conninfo))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        stack.callback(process.kill)
+        until(lambda: api.post("internal_jobs/query", {"status": ["complete"]}))
+        process.terminate()
+        assert process.wait(30) == 0
 
 
 def test_a_runner_leaves_nothing_running_whenever_it_ends(archive: Archive, api: Http) -> None:

@@ -24,7 +24,7 @@ from qchive.server.first import first_administrator
 WEB = files("qchive.server") / "web"
 PACKAGES = tomllib.loads((WEB / "VENDORED.toml").read_text())["package"]
 VENDORED = {name: digest for package in PACKAGES for name, digest in package["sha256"].items()}
-OURS = {"VENDORED.toml", "api.html", "api.js"}
+OURS = {"VENDORED.toml", "api.css", "api.html", "api.js"}
 
 
 @pytest.mark.parametrize("name", sorted(VENDORED))
@@ -46,6 +46,7 @@ def test_no_file_of_another_project_comes_without_version_licence_and_hash() -> 
     [
         ("", "text/html"),
         ("/api.js", "text/javascript"),
+        ("/api.css", "text/css"),
         ("/swagger-ui-bundle.js", "text/javascript"),
         ("/swagger-ui.css", "text/css"),
     ],

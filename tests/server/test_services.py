@@ -21,6 +21,8 @@ from tests.factories import (
 )
 from tests.ticking import tick
 
+from qchive.kinds import KINDS, Kind
+
 OPT = {"program": "geometric", "qc_specification": SPEC}
 BOTH = {"singlepoint_specification": SPEC, "optimization_specification": OPT}
 
@@ -176,3 +178,67 @@ def test_many_records_advance_together(archive: Archive, api: Http) -> None:
     tick(archive.conninfo)
     assert api.statuses(ids) == ["complete"] * 10
     assert sql(archive.conninfo, "SELECT count(*) FROM flow") == [(0,)]
+
+
+COMPOSITE = [kind for kind in KINDS.values() if kind.is_service]
+
+
+@pytest.mark.parametrize("kind", COMPOSITE, ids=lambda kind: kind.name)
+def test_the_same_again_is_found(shared_api: Http, kind: Kind) -> None:
+    body = {**kind.example, "compute_tag": "*", "compute_priority": 1}
+    _, first = shared_api.post(f"records/{kind.name}/bulkCreate", body)
+    meta, again = shared_api.post(f"records/{kind.name}/bulkCreate", body)
+    assert (first, meta["existing_idx"]) == (again, list(range(len(again))))
+    meta, other = shared_api.post(f"records/{kind.name}/bulkCreate", {**body, "find_existing": False})
+    assert not set(other) & set(first)
+    assert meta["inserted_idx"] == list(range(len(other)))
+    record = shared_api.get(f"records/{kind.name}/{first[0]}", include="**")
+    assert "progress" not in record
+    assert record["service"]["find_existing"] is True
+    assert shared_api.get(f"records/{kind.name}/{other[0]}/service")["find_existing"] is False
+    assert shared_api.get(f"records/{kind.name}/{first[0]}", include="progress")["progress"]["children"] == {}
+
+
+def test_a_torsion_drive_is_the_set_of_its_molecules(shared_api: Http) -> None:
+    (turned,) = KINDS["torsiondrive"].example["initial_molecules"]
+    other = {**turned[0], "geometry": [*turned[0]["geometry"][:-1], turned[0]["geometry"][-1] + 0.01]}
+    body = {**KINDS["torsiondrive"].example, "compute_tag": "*", "compute_priority": 1, "as_service": True}
+    ways = [[turned[0], other], [other, turned[0]], [other, other, turned[0]]]
+    _, ids = shared_api.post("records/torsiondrive/bulkCreate", {**body, "initial_molecules": ways})
+    assert len(set(ids)) == 1
+    assert len(shared_api.get(f"records/torsiondrive/{ids[0]}/initial_molecules")) == 2
+    keywords = {"dihedrals": [[0, 1, 2, 7]], "grid_spacing": [30]}
+    wrong = {**body, "specification": {**body["specification"], "keywords": keywords}}
+    meta, ids = shared_api.post("records/torsiondrive/bulkCreate", wrong)
+    assert ids == []
+    assert "[0, 1, 2, 7] is outside of the molecule" in meta["error_description"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "query"),
+    [
+        ("torsiondrive", {"optimization_program": ["geometric"], "qc_program": ["tblite"]}),
+        ("gridoptimization", {"qc_method": ["GFN2-xTB"], "qc_basis": [None]}),
+        ("reaction", {"qc_method": ["gfn2-xtb"]}),
+        ("neb", {"program": ["geometric"], "qc_program": ["tblite"]}),
+        ("manybody", {"program": ["qcmanybody"]}),
+    ],
+)
+def test_composite_records_are_found_by_what_is_behind_them(shared_api: Http, kind: str, query: dict[str, Any]) -> None:
+    body = {**KINDS[kind].example, "compute_tag": "*", "compute_priority": 1}
+    _, (record_id, *_) = shared_api.post(f"records/{kind}/bulkCreate", body)
+    query = {"optimization_program": None, **query} if kind in ("torsiondrive", "gridoptimization") else query
+    assert record_id in shared_api.post(f"records/{kind}/query", query)
+    nothing = {name: ["none of these"] for name in query}
+    assert shared_api.post(f"records/{kind}/query", nothing) == []
+
+
+def test_every_level_of_a_many_body_expansion_is_searched(shared_api: Http) -> None:
+    example = KINDS["manybody"].example
+    low = {"program": "psi4", "driver": "energy", "method": "scf", "basis": "sto-3g"}
+    high = {**low, "method": "mp2", "basis": None}
+    spec = {**example["specification"], "levels": {"1": high, "2": low}}
+    body = {**example, "specification": spec, "compute_tag": "*", "compute_priority": 1}
+    _, (record_id,) = shared_api.post("records/manybody/bulkCreate", body)
+    for query in ({"qc_method": ["mp2"]}, {"qc_method": ["scf"]}, {"qc_basis": [None]}, {"qc_basis": ["sto-3g"]}):
+        assert record_id in shared_api.post("records/manybody/query", query), query

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.accounts import PASSWORD, as_user, secure
 from tests.acting import by_filter, do, family, last_operation, link, new_tag, one_of_each, stacks, task_of, undo
 from tests.factories import Http, Manager, add, claimed, failure, make_result, silence, sql
+
+from qchive.server.access import ROLES
 
 # status, action -> what taking it back makes of the record
 BACK = [
@@ -265,6 +269,51 @@ def test_moves_and_what_was_left_are_read_page_by_page(api: Http) -> None:
             assert len(page) <= 2
             seen += [one["record_id"] for one in page]
         assert seen == ids
+
+
+# --- who may --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def people(databases: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Http]]:
+    """An administrator, somebody who submits, and `careful`, whose role may change records and not delete any."""
+    monkeypatch.setitem(ROLES, "careful", {"records": frozenset({"read", "modify"})})
+    with secure(databases) as server, as_user(server.address, "admin_user") as admin:
+        admin.post("users", [{"username": "careful", "role": "careful", "enabled": True}, PASSWORD])
+        with as_user(server.address, "careful") as careful, as_user(server.address, "submit_user") as submit:
+            yield {"admin": admin, "careful": careful, "submit": submit}
+
+
+def test_taking_back_needs_the_permission_for_what_that_does(people: dict[str, Http]) -> None:
+    admin, careful = people["admin"], people["careful"]
+    (record_id,) = add(admin)
+
+    def refused(operation: int) -> None:
+        refusal = careful.refused("POST", f"/api/v1/operations/{operation}/undo", {})
+        assert (refusal.status, refusal.reply["code"]) == (403, "forbidden")
+        assert "action 'delete' on resource 'records'" in refusal.reply["msg"]
+
+    do(admin, "delete", record_id)
+    deleting = last_operation(admin, record_id)
+    brought_back = undo(careful, deleting)["id"]
+    assert careful.statuses([record_id]) == ["waiting"], "whoever may change records may undelete them"
+    refused(brought_back)
+    deleted_again = undo(admin, brought_back)["id"]
+    undone_again = undo(careful, deleted_again)["id"]
+    refused(undone_again)
+    do(admin, "delete", record_id)
+    do(careful, "undelete", record_id)
+    refused(last_operation(admin, record_id))
+    assert admin.statuses([record_id]) == ["waiting"]
+    do(careful, "cancel", record_id)
+    assert counts(undo(careful, undo(careful, last_operation(admin, record_id))["id"])) == (1, 0, 0)
+
+
+def test_who_may_change_records_takes_operations_of_others_back_under_their_own_name(people: dict[str, Http]) -> None:
+    (record_id,) = add(people["admin"])
+    do(people["admin"], "delete", record_id)
+    undone = undo(people["submit"], last_operation(people["admin"], record_id))
+    assert (undone["username"], counts(undone)) == ("submit_user", (1, 0, 0))
 
 
 def test_operations_are_found_by_what_was_done_to_whom_and_when(api: Http) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from msgspec.structs import replace
 from tests.accounts import PASSWORD, PEOPLE, SECURE, as_user, secure, tokens
 from tests.archive import Archive
-from tests.factories import Http, Manager, add, http, make_result, sql
+from tests.factories import Http, Manager, Refused, add, http, make_result, sql, until
 
 ANN = {"username": "ann", "role": "submit", "enabled": True}
 
@@ -176,6 +178,62 @@ def test_nobody_removes_themselves(admin: Http) -> None:
     me = admin.get("me")
     for who in (me["id"], me["username"]):
         assert admin.refused("DELETE", f"/api/v1/users/{who}").reply["msg"] == "Cannot delete your own user"
+
+
+@pytest.mark.parametrize("change", [{"enabled": False}, {"role": "maintain"}, {"role": "submit", "enabled": False}])
+def test_the_last_administrator_who_can_log_in_stays(server: Archive, admin: Http, change: Any) -> None:
+    me = admin.get("me")
+    refusal = admin.refused("PATCH", "/api/v1/users", {**me, **change})
+    assert (refusal.status, refusal.reply["code"]) == (400, "last_administrator")
+    assert "make somebody else an administrator first" in refusal.reply["msg"]
+    assert admin.patch("users", {**me, "fullname": "Still here"})["fullname"] == "Still here"
+    admin.post("users", [{**ANN, "role": "admin", "enabled": False}, PASSWORD])
+    assert admin.refused("PATCH", "/api/v1/users", {**me, **change}).reply["code"] == "last_administrator", (
+        "somebody who cannot log in is no help"
+    )
+    admin.patch("users", admin.get("users/ann") | {"enabled": True})
+    assert admin.patch("users", {**me, **change}) == {**me, **change}
+    with as_user(server.address, "ann") as ann:
+        assert ann.patch("users", me) == me, "that can be put right"
+
+
+REMOVALS: dict[str, Callable[[Http, dict[str, Any]], Any]] = {
+    "disable": lambda api, other: api.patch("users", other | {"enabled": False}),
+    "demote": lambda api, other: api.patch("users", other | {"role": "read"}),
+    "delete": lambda api, other: api.ask("DELETE", f"/api/v1/users/{other['id']}"),
+}
+
+
+@pytest.mark.parametrize("first", REMOVALS)
+@pytest.mark.parametrize("second", REMOVALS)
+def test_two_administrators_who_shut_each_other_out_at_once_are_not_both_gone(
+    server: Archive, admin: Http, first: str, second: str
+) -> None:
+    admin.post("users", [{**ANN, "role": "admin"}, PASSWORD])
+    me, ann_is = admin.get("me"), admin.get("users/ann")
+    ended: list[Any] = []
+
+    def remove(how: str, api: Http, other: dict[str, Any]) -> None:
+        try:
+            ended.append(REMOVALS[how](api, other) and None)
+        except Refused as refusal:
+            ended.append(refusal.reply["code"])
+
+    with as_user(server.address, "ann") as ann, psycopg.connect(server.conninfo) as blocker:
+        blocker.execute("SELECT FROM account WHERE role = 'admin' FOR UPDATE")
+        threads = [
+            threading.Thread(target=remove, args=(first, admin, ann_is)),
+            threading.Thread(target=remove, args=(second, ann, me)),
+        ]
+        for thread in threads:
+            thread.start()
+        until(lambda: sql(server.conninfo, "SELECT count(*) FROM pg_locks WHERE NOT granted") == [(2,)])
+        blocker.rollback()
+        for thread in threads:
+            thread.join(60)
+    assert sorted(ended, key=str) == [None, "last_administrator"]
+    left = sql(server.conninfo, "SELECT count(*) FROM account WHERE role = 'admin' AND enabled")
+    assert left == [(1,)]
 
 
 # --- whose what is --------------------------------------------------------------------------------------------------

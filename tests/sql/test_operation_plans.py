@@ -111,4 +111,4 @@ def undoing(ids: list[int]) -> dict[str, Any]:
     given: dict[str, Any] = {"ids": ids, "asked": [True] * len(ids), "fit": [True] * len(ids), "n": len(ids)}
     given |= dict.fromkeys(("target", "also_target", "tag", "priority", "username", "reason", "operation_id"))
     given |= {"action": "undo", "effect": "pop", "sources": ["waiting", "cancelled"], "also": [], "unfinished": False}
-    return given | {"changes": "{}", "undone": BIG}
+    return given | {"changes": "{}", "undone": BIG, "channel": "rule"}

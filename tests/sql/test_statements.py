@@ -17,6 +17,7 @@ from qchive.api.logs import AccessLogQuery, AccessLogSummaryQuery, ErrorLogQuery
 from qchive.api.managers import ManagerQuery
 from qchive.api.molecules import MoleculeQuery
 from qchive.api.records import RecordQuery, SelectionQuery, query_type
+from qchive.api.rules import RuleQuery
 from qchive.db import where
 from qchive.db.binary import PACKS
 from qchive.kinds import KINDS
@@ -135,6 +136,7 @@ def test_every_filter_has_one_fragment_and_every_fragment_a_filter() -> None:
     assert set(SelectionQuery.__struct_fields__) - page == both
     assert set(MoleculeQuery.__struct_fields__) - page == set(where.FRAGMENTS["molecule"])
     assert set(ManagerQuery.__struct_fields__) - page == set(where.FRAGMENTS["manager"])
+    assert set(RuleQuery.__struct_fields__) - page == set(where.FRAGMENTS["rule"])
     assert set(JobQuery.__struct_fields__) - page == set(where.FRAGMENTS["job"])
     assert set(AccessLogQuery.__struct_fields__) - page == set(where.FRAGMENTS["access"])
     assert set(AccessLogSummaryQuery.__struct_fields__) - {"group_by"} < set(where.FRAGMENTS["access"])

@@ -6,9 +6,12 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from qchive.api import endpoints
+from tests.accounts import PASSWORD, SECURE, secure
+from tests.factories import sql, until
 
 pytestmark = pytest.mark.system
 
@@ -71,6 +74,61 @@ def test_ping_can_be_tried_on_the_page(archive: Any, watched: Watched) -> None:
     answer.wait_for()
     assert '"success": true' in answer.inner_text()
     assert watched.complaints == []
+
+
+def test_where_nobody_logs_in_the_page_does_not_ask_to(archive: Any, watched: Watched) -> None:
+    page = watched.page
+    page.goto(f"{archive.address}/api/docs")
+    page.wait_for_selector(".opblock-tag-section")
+    assert not page.locator("#account").is_visible()
+    assert page.get_by_role("button", name="Authorize").count() == 0
+
+
+@pytest.fixture
+def server(databases: Any) -> Iterator[Any]:
+    """A server where one logs in. Its cookie is for https, and for this very machine."""
+    with secure(databases, msgspec.structs.replace(SECURE, log_access=True)) as server:
+        yield server
+
+
+def enter(watched: Watched, password: str) -> None:
+    page = watched.page
+    page.get_by_label("Name").fill("submit_user")
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
+
+
+def test_a_person_logs_in_tries_something_that_changes_something_and_logs_out(server: Any, watched: Watched) -> None:
+    page = watched.page
+    page.goto(f"{server.address}/api/docs#/molecules")
+    enter(watched, PASSWORD)
+    page.get_by_text("Logged in as submit_user (submit)").wait_for()
+    page.reload()
+    page.get_by_text("Logged in as submit_user (submit)").wait_for()
+    operation = page.locator(".opblock", has_text="/api/v1/molecules/bulkCreate").first
+    operation.click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+    answer = operation.locator(".live-responses-table tbody .response-col_status").first
+    answer.wait_for()
+    assert answer.inner_text().startswith("200")
+    assert sql(server.conninfo, "SELECT count(*) FROM molecule") == [(1,)]
+    assert watched.complaints == []
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_role("button", name="Log in").wait_for()
+    assert sql(server.conninfo, "SELECT count(*) FROM browser_session") == [(0,)]
+    noted = "SELECT username FROM access_log WHERE full_uri LIKE '/api/v1/molecules/bulkCreate'"
+    until(lambda: sql(server.conninfo, noted) == [("submit_user",)])
+    operation.get_by_role("button", name="Execute").click()
+    page.get_by_text("Server requires login").first.wait_for()
+
+
+def test_a_wrong_password_is_told_on_the_page(server: Any, watched: Watched) -> None:
+    page = watched.page
+    page.goto(f"{server.address}/api/docs")
+    enter(watched, "a wrong password")
+    page.get_by_text("Incorrect username or password").wait_for()
+    assert page.get_by_role("button", name="Log in").is_visible()
 
 
 def test_a_request_with_a_body_shows_its_fields(archive: Any, watched: Watched) -> None:

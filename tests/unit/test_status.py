@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qchive.status import BY_REVERT, BY_TARGET, PriorityEnum, RecordStatusEnum
+from qchive.status import ACTIONS, BY_REVERT, BY_TARGET, Effect, PriorityEnum, RecordStatusEnum
 
 
 def test_a_status_is_read_in_any_case() -> None:
@@ -43,3 +43,17 @@ def test_requests_for_a_status_mean_the_actions_of_the_protocol() -> None:
         "invalid": "uninvalidate",
         "deleted": "undelete",
     }
+
+
+def test_taking_an_action_back_needs_the_permission_of_its_opposite() -> None:
+    opposites = [
+        (one, other)
+        for one in ACTIONS.values()
+        for other in ACTIONS.values()
+        if one.effect is Effect.push and other.effect is Effect.pop and one.target in other.sources
+    ]
+    assert {name for pair in opposites for name in (pair[0].name, pair[1].name)} == {
+        a.name for a in ACTIONS.values() if a.effect in (Effect.push, Effect.pop)
+    }
+    for one, other in opposites:
+        assert (one.may_undo, other.may_undo) == (other.may, one.may), one.name

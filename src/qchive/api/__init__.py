@@ -15,6 +15,7 @@ from qchive.api import (
     molecules,
     operations,
     records,
+    rules,
     tasks,
     tokens,
 )
@@ -25,7 +26,21 @@ from qchive.kinds import KINDS, Kind
 def endpoints(kinds: Mapping[str, Kind] = KINDS) -> tuple[Endpoint, ...]:
     """All endpoints of a server that offers these kinds, more specific addresses before more general ones."""
     per_kind = [row for kind in kinds.values() for row in records.for_kind(kind)]
-    rooms = (about, molecules, records, failures, operations, managers, tasks, jobs, logs, login, accounts, tokens)
+    rooms = (
+        about,
+        molecules,
+        records,
+        failures,
+        operations,
+        rules,
+        managers,
+        tasks,
+        jobs,
+        logs,
+        login,
+        accounts,
+        tokens,
+    )
     return (*(row for room in rooms for row in room.ENDPOINTS), *per_kind)
 
 

@@ -202,7 +202,7 @@ UNDO = _row(
     "/{operation_id:int}/undo",
     "records:modify",
     Operation,
-    "Take an operation back, for all records that nothing else has moved since.",
+    "Take an operation back, for all records that nothing else has moved since. Deleting again needs `records:delete`.",
     body=Undo,
 )
 LEFT = _row(

@@ -82,6 +82,16 @@ class RecordService(msgspec.Struct, kw_only=True):
     service_state: dict[str, Any]
     dependencies: list[Dependency]
 
+    @property
+    def compute_tag(self) -> str:
+        """The same as `tag`."""
+        return self.tag
+
+    @property
+    def compute_priority(self) -> PriorityEnum:
+        """The same as `priority`."""
+        return self.priority
+
 
 class FlowProgress(msgspec.Struct, kw_only=True):
     """How far a composite record is."""
@@ -150,8 +160,12 @@ def on_request_fields(kind: Kind) -> tuple[str, ...]:
     """The kind's own names that are sent only when asked for."""
     wavefunction = ("wavefunction",) if kind.has_wavefunction else ()
     views = (view.name for view in kind.views if view.included)
-    progress = ("progress",) if kind.is_service else ()
-    return (*kind.molecules, *(child.name for child in kind.children), *views, *wavefunction, *progress)
+    return (*kind.molecules, *(child.name for child in kind.children), *views, *wavefunction)
+
+
+def named_fields(kind: Kind) -> tuple[str, ...]:
+    """Names of ours, sent only to those who name them: clients of the protocol know none but its own."""
+    return ("progress",) if kind.is_service else ()
 
 
 @cache
@@ -163,7 +177,8 @@ def record_type(kind: Kind) -> type[Record]:
     fields += [(child.key, list[int] | UnsetType, UNSET) for child in kind.children]
     if kind.has_wavefunction:
         fields.append(("wavefunction", Wavefunction | None | UnsetType, UNSET))
-    fields += [(view.name, view.answer | UnsetType, UNSET) for view in kind.views if view.included]
+    # Other servers say null where a record has nothing to show yet.
+    fields += [(view.name, view.answer | None | UnsetType, UNSET) for view in kind.views if view.included]
     if kind.is_service:
         fields.append(("progress", FlowProgress | UnsetType, UNSET))
     made = msgspec.defstruct(f"{kind.name.title()}Record", fields, bases=(Record,), kw_only=True)

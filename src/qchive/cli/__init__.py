@@ -7,6 +7,7 @@ import sys
 import typer
 
 from qchive.cli import (
+    adding,
     configuring,
     demo,
     doctor,
@@ -16,6 +17,7 @@ from qchive.cli import (
     molecules,
     operations,
     records,
+    rules,
     serving,
     status,
     submit,
@@ -38,9 +40,11 @@ for group in (
     demo,
     doctor,
     submit,
+    adding,
     records,
     errors,
     operations,
+    rules,
     molecules,
     status,
     users,

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from qchive.client.portal import PortalClient
     from qchive.client.records import BaseRecord
 
-PARTS = ("compute_history", "outputs", "task", "comments", "native_files")
+PARTS = ("compute_history", "outputs", "task", "service", "comments", "native_files")
 """What to fetch with a record that is to be described."""
 
 _MESSAGE_LINES = 14
+_FEW = 10
+"""As many follow-ons are told to a person."""
 
 
 def description(client: PortalClient, record: BaseRecord) -> dict[str, Any]:
@@ -26,8 +28,8 @@ def description(client: PortalClient, record: BaseRecord) -> dict[str, Any]:
     import msgspec
 
     last = record.compute_history[-1] if record.compute_history else None
-    task, path = record.task, getattr(record, "energies", None)
-    waits = record.status is RecordStatusEnum.waiting
+    queued, path = record.task or record.service, getattr(record, "energies", None)
+    waits = record.status is RecordStatusEnum.waiting and not record.is_service
     return {
         **summaries(client, [record])[0],
         "specification": msgspec.to_builtins(record.specification),
@@ -36,14 +38,29 @@ def description(client: PortalClient, record: BaseRecord) -> dict[str, Any]:
         "properties": record.properties,
         "provenance": vars(last.provenance) if last is not None and last.provenance is not None else None,
         "error": record.error,
-        "tag": task.tag if task is not None else None,
-        "priority": task.priority.name if task is not None else None,
-        "required_programs": task.required_programs if task is not None else None,
+        "tag": queued.tag if queued is not None else None,
+        "priority": queued.priority.name if queued is not None else None,
+        "required_programs": record.task.required_programs if record.task is not None else None,
+        "progress": msgspec.to_builtins(record.progress),
         "waiting_reason": record.get_waiting_reason() if waits else None,
         "comments": [msgspec.to_builtins(comment) for comment in record.comments],
         "native_files": sorted(record.native_files),
+        **_provenance(client, record.id),
         "history": [_attempt(entry) for entry in record.compute_history],
     }
+
+
+def _provenance(client: PortalClient, record_id: int) -> dict[str, Any]:
+    """What follow-on rules made it of, and made of it; nothing where a server knows no rules."""
+    import msgspec
+
+    from qchive.errors import NoSuchPath, RequestFailed
+
+    try:
+        found = client.get_follow_ons(record_id)
+    except (NoSuchPath, RequestFailed):
+        return {"followed_from": [], "follow_ons": []}
+    return {"followed_from": msgspec.to_builtins(found.came_from), "follow_ons": msgspec.to_builtins(found.led_to)}
 
 
 def _molecules(client: PortalClient, record: BaseRecord) -> dict[str, Any]:
@@ -82,18 +99,21 @@ def show(record: Mapping[str, Any]) -> None:
     out = printing.console()
     title = Text.assemble((f"Record {record['id']}", "bold"), f"  {record['kind']}  ")
     out.print(title + printing.coloured(record["status"]))
-    out.print(printing.facts([*_asked(record), *_times(record), *_result(record)]))
+    out.print(printing.facts([*_asked(record), *_times(record), *_progress(record), *_result(record)]))
     _show_error(record)
     out.print(printing.facts([*_comments(record), *_history(record["history"])]))
 
 
 def _asked(record: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     specification = record["specification"]
-    inner = specification.get("qc_specification", {})
+    optimization = specification.get("optimization_specification") or {}
+    single = optimization.get("qc_specification") or specification.get("singlepoint_specification") or {}
+    inner = specification.get("qc_specification") or single
     level = " / ".join(part for part in (record["method"], record["basis"]) if part)
     yield "asked for", " ".join(part for part in (record["program"], level, record["driver"]) if part)
     yield "optimizer", record["optimizer"]
-    yield "keywords", _settings({**inner.get("keywords", {}), **specification.get("keywords", {})})
+    given = [of.get("keywords") or {} for of in (inner, optimization, specification)]
+    yield "keywords", _settings({k: v for some in given for k, v in some.items() if v is not None})
     yield "protocols", _settings(specification.get("protocols") or {})
     for role, molecule in record["molecules"].items():
         named = f" {molecule['name']}" if molecule["name"] != molecule["formula"] else ""
@@ -115,11 +135,18 @@ def _times(record: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     yield "last moved", printing.moment(record["modified_on"])
     if record["tag"] is not None:
         yield "queue", f"tag {record['tag']}, priority {record['priority']}"
-        yield "needs", ", ".join(record["required_programs"])
+        yield "needs", ", ".join(record["required_programs"] or ())
     if (waiting := record["waiting_reason"]) is not None:
         details = [f"{name}: {why}" for name, why in (waiting.get("details") or {}).items()]
         yield "why it waits", "\n".join([waiting["reason"], *details, *filter(None, [waiting.get("hint")])])
     yield "worker", record["manager"]
+
+
+def _progress(record: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    if record["progress"] is not None:
+        from qchive.client.views import Progress
+
+        yield from Progress(**record["progress"]).facts()
 
 
 def _result(record: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
@@ -132,6 +159,11 @@ def _result(record: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
         steps = f", after {printing.many(len(record['energies']), 'step')}" if record["energies"] else ""
         yield "energy", f"{record['energy']:.10f} Eh{steps}"
     yield "native files", ", ".join(record["native_files"])
+    for one in record["followed_from"][:_FEW]:
+        yield "followed from", f"record {one['source_id']}, by the rule {one['rule']}"
+    for one in record["follow_ons"][:_FEW]:
+        became = one["state"] if one["record_id"] is None else f"record {one['record_id']}"
+        yield "followed by", f"{became}, by the rule {one['rule']}"
 
 
 def _show_error(record: Mapping[str, Any]) -> None:

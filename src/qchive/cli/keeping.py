@@ -48,7 +48,7 @@ def backup(
     from qchive.db.keeping.file import refuse_existing
 
     refuse_existing(file)
-    with _place(data, database_url) as conninfo, _progress() as tell:
+    with place_of(data, database_url) as conninfo, _progress() as tell:
         made = verbs.back_up(conninfo, file, tell)
     printing.tell(f"{file}: {_said(made)}, {file.stat().st_size / MB:,.1f} MB")
     for name in made.contents.left_out:
@@ -73,7 +73,7 @@ def restore(
             found = verbs.examine(file, tell)
         typer.echo(f"{file} is whole: {_said(found)}")
         return
-    with _place(data, database_url, make=True) as conninfo:
+    with place_of(data, database_url, make=True) as conninfo:
         empty = verbs.is_empty(conninfo)
         if not empty:
             what = "All that is in its schema now will be gone for good."
@@ -95,7 +95,7 @@ def upgrade(
     """Bring a database to the schema of this release. `qchive server` does so too, unless told --no-migrate."""
     from qchive.db.keeping import verbs
 
-    with _place(data, database_url) as conninfo:
+    with place_of(data, database_url) as conninfo:
         planned = verbs.plan(conninfo, alone=backup is not None and not (dry_run or even_if_connected))
         _announce(planned.found, planned.steps)
         if dry_run or (planned.found and not planned.steps):
@@ -126,7 +126,7 @@ def move_to(
 
 
 @contextmanager
-def _place(data: Path | None, database_url: str | None, *, make: bool = False) -> Iterator[str]:
+def place_of(data: Path | None, database_url: str | None, *, make: bool = False) -> Iterator[str]:
     """Where the database is."""
     from qchive.db.folder import default_data
     from qchive.db.keeping import place

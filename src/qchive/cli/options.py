@@ -40,7 +40,10 @@ def _is_options(annotation: Any) -> bool:
 @cache
 def _fields(struct: type[Options]) -> tuple[inspect.Parameter, ...]:
     hints = get_type_hints(struct, include_extras=True)
-    defaults = {f.name: f.default for f in msgspec.structs.fields(struct)}
+    defaults = {
+        f.name: inspect.Parameter.empty if f.default is msgspec.NODEFAULT else f.default
+        for f in msgspec.structs.fields(struct)
+    }
     return tuple(
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=hints[name])
         for name in struct.__struct_fields__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from qchive.client.portal import PortalClient
     from qchive.client.records import BaseRecord
 
+_PICTURES = (".png", ".pdf", ".svg")
+_DOTS = 150
+"""Per inch, of a picture in pixels."""
+
 _COLUMNS = ("id", "kind", "status", "formula", "program", "method", "basis", "driver", "energy / Eh", "created")
 
 
@@ -30,7 +35,7 @@ def add_to(app: typer.Typer) -> None:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     group.command("list")(list_)
-    for command in (count, show, history, wait, output):
+    for command in (count, show, history, wait, output, plot):
         group.command()(command)
     changing.add_to(group)
     app.add_typer(group, name="records", rich_help_panel="Computing")
@@ -187,6 +192,30 @@ def output(
             printing.tell(f"qchive: record {record_id}, which is {record.status.value}, has no {what}{kept}")
             raise typer.Exit(1)
     typer.echo(content, nl=isinstance(content, str) and not content.endswith("\n"))
+
+
+def plot(
+    record_id: Annotated[int, typer.Argument(metavar="ID", help="Id of a record.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .png, .pdf or .svg.", show_default=False)],
+    axis: Annotated[
+        list[int] | None,
+        typer.Option("--axis", min=0, help="Dimension of a scan to show, counted from 0; at most two."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Even if there is such a file already.")] = False,
+    address: Address = DEFAULT,
+) -> None:
+    """Draw a scan, a path or the convergence of an optimization."""
+    if out.suffix.lower() not in _PICTURES:
+        raise typer.BadParameter(f"{out.name} does not end in {', '.join(_PICTURES)}", param_hint="--out")
+    if out.exists() and not overwrite:
+        raise typer.BadParameter(f"{out} exists already; --overwrite replaces it", param_hint="--out")
+    with connect(address) as client:
+        figure = client.get_records(record_id).plot(axes=axis or None)
+    try:
+        figure.savefig(out, dpi=_DOTS)
+    except OSError as error:
+        raise typer.BadParameter(f"{out}: {error.strerror}", param_hint="--out") from error
+    printing.tell(f"Written: {out}")
 
 
 def _native(record: BaseRecord, name: str) -> str | bytes | None:

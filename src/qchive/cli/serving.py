@@ -42,7 +42,9 @@ def add_to(app: typer.Typer) -> None:
 
 def up(
     data: Annotated[Path | None, typer.Option(help="Folder of the archive; default: your data folder.")] = None,
-    port: Annotated[int, typer.Option(help="Where to listen on 127.0.0.1; 0: any free port.")] = 7777,
+    port: Annotated[
+        int | None, typer.Option(help="Where to listen on 127.0.0.1; 0: any free port; default: 7777.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that compute; default: one per core.")] = None,
     cores: Cores = 1,
     memory: Memory = None,
@@ -50,29 +52,37 @@ def up(
     database_url: Annotated[
         str | None, typer.Option("--database-url", help="A PostgreSQL of yours instead of the embedded one.")
     ] = None,
-    security: Annotated[bool, typer.Option("--security", help="Have people log in, also on this machine.")] = False,
+    security: Annotated[
+        bool | None,
+        typer.Option("--security/--no-security", help="Whether people log in; default: what the settings say, or no."),
+    ] = None,
+    config: ConfigFile = None,
+    more: Set = None,
+    no_migrate: NoMigrate = False,
 ) -> None:
-    """Start a whole archive on this machine: database, server, upkeep and a worker. Ctrl-C ends it."""
+    """Start a whole archive on this machine: database, server, upkeep and a worker. Ctrl-C ends it. Settings are read
+    as by `qchive server`; those for other machines (host, processes, https) do not count."""
     from qchive.db.folder import default_data
     from qchive.local import Local
-    from qchive.server.settings import Settings
 
+    flags = {"database_url": database_url, "port": port, "enable_security": security}
+    settings = configured(config, more, **flags).settings
     # To the end a signal ends the archive in order, not in the middle of something.
     with _waiting(signal.SIGINT, signal.SIGTERM) as stop:
         archive = Local(
             data or default_data(),
-            port=port,
+            port=settings.port,
             workers=workers,
             cores_per_worker=cores,
             memory_per_worker=memory,
             tags=tag or ["*"],
-            database_url=database_url,
-            settings=Settings(enable_security=security),
+            settings=settings,
+            no_migrate=no_migrate,
         )
         try:
             if archive.admin_password is not None:
                 tell_administrator(archive.admin_password)
-            _announce(archive.address, archive.data)
+            _announce(archive.address, archive.data, settings.database_url is not None)
             _run_until_signal(archive, stop)
         finally:
             typer.echo("Ending …")
@@ -92,12 +102,14 @@ def _waiting(*numbers: signal.Signals) -> Iterator[set[signal.Signals]]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _announce(address: str, data: Path) -> None:
+def _announce(address: str, data: Path, elsewhere: bool) -> None:
     from rich.console import Console
 
     console = Console()
     console.print(f"[bold green]The archive is up[/] at [link={address}]{address}[/link]")
-    console.print(f"  data and logs   {data}", highlight=False)
+    console.print(f"  {'spool and logs' if elsewhere else 'data and logs '}  {data}", highlight=False)
+    if elsewhere:
+        console.print("  data            in the PostgreSQL that the settings name", highlight=False)
     console.print(f"  from Python     [cyan]qchive.PortalClient({address!r})[/]", highlight=False)
     console.print(f"  API, to try     {address}/api/docs", highlight=False)
     console.print("Ctrl-C ends it; nothing that was confirmed is lost.")
@@ -194,14 +206,26 @@ def upkeep(
     no_migrate: NoMigrate = False,
     settings: Given = None,
 ) -> None:
-    """Run the loops that keep an archive going: rescue of lost work. Any number may run, one leads."""
+    """Run the loops that keep an archive going: rescue of lost work, counts, jobs of the server. Any number may run,
+    one leads. SIGHUP reads the settings again; what it was at goes on with the new ones."""
+    from qchive.errors import BadConfiguration
     from qchive.server.upkeep.run import keep_up
 
-    chosen = _settings(settings, config, more, database_url=database_url)
-    set_up(chosen.log_format, chosen.loglevel)
-    database = database_of(chosen)
-    _fit(database, no_migrate)
-    keep_up(database, chosen)
+    def read() -> Settings:
+        try:
+            found = _settings(settings, config, more, database_url=database_url)
+            database_of(found)
+        except typer.BadParameter as problem:
+            raise BadConfiguration(problem.message) from None
+        return found
+
+    chosen: Settings | None = _settings(settings, config, more, database_url=database_url)
+    with _waiting(signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        while chosen is not None:
+            set_up(chosen.log_format, chosen.loglevel)
+            database = database_of(chosen)
+            _fit(database, no_migrate)
+            chosen = keep_up(database, chosen, read=read)
 
 
 def worker(

@@ -93,11 +93,11 @@ def submit(
         "program": program,
         "method": method,
         "basis": basis,
-        "keywords": _settings(keyword, "--keyword"),
+        "keywords": settings(keyword, "--keyword"),
     }
-    protocols = _settings(protocol, "--protocol")
+    protocols = settings(protocol, "--protocol")
     if optimize:
-        own = _settings(optimizer_keyword, "--optimizer-keyword")
+        own = settings(optimizer_keyword, "--optimizer-keyword")
         kind = "optimization"
         spec: dict[str, Any] = {"program": optimizer, "qc_specification": quantum, "keywords": own}
     elif optimizer_keyword:
@@ -114,12 +114,12 @@ def submit(
             priority=priority_of(priority),
             find_existing=find_existing,
         )
-        _refuse(meta)
-        _finish(client, [name for name, _ in molecules], ids, set(meta.inserted_idx), wait=wait, as_json=as_json)
+        refuse(meta)
+        finish(client, [name for name, _ in molecules], ids, set(meta.inserted_idx), wait=wait, as_json=as_json)
 
 
 def read(files: Iterable[str], *, charge_in_comment: bool) -> Named:
-    """The molecules in files, in order; `-` is one on stdin, xyz or QCSchema.
+    """The molecules in files, in order; `-` is stdin, xyz or QCSchema. An xyz file may have several frames.
 
     With `charge_in_comment`, two whole numbers in the second line of an xyz file are charge and multiplicity.
 
@@ -133,7 +133,8 @@ def read(files: Iterable[str], *, charge_in_comment: bool) -> Named:
     problems: list[str] = []
     for name in files:
         try:
-            inside, errors = read_files([_content(name)], molecule_limit=_MOST, charge_in_comment=charge_in_comment)
+            frames = _frames(*_content(name))
+            inside, errors = read_files(frames, molecule_limit=_MOST, charge_in_comment=charge_in_comment)
         except QCHiveError as error:
             problems.append(error.msg)
             continue
@@ -159,6 +160,20 @@ def _content(name: str) -> tuple[str, bytes]:
         return Path(name).name, Path(name).read_bytes()
     except OSError as error:
         raise typer.BadParameter(f"{name}: {error.strerror}", param_hint="FILE…") from error
+
+
+def _frames(name: str, content: bytes) -> list[tuple[str, bytes]]:
+    """An xyz file of several molecules as a file for each; any other file as it is."""
+    lines = content.decode(errors="replace").splitlines()
+    frames: list[tuple[str, bytes]] = []
+    at = 0
+    while name.lower().endswith(".xyz") and "".join(lines[at:]).strip():
+        if not lines[at].strip().isdigit():
+            return [(name, content)]
+        end = at + 2 + int(lines[at])
+        frames.append((f"{name[:-4]}-{len(frames) + 1}.xyz", "\n".join(lines[at:end]).encode() + b"\n"))
+        at = end
+    return frames if len(frames) > 1 else [(name, content)]
 
 
 def _document(stored: bytes) -> dict[str, Any]:
@@ -198,7 +213,7 @@ def _charged(name: str, molecule: Mapping[str, Any], charge: float | None, multi
         raise InvalidMolecule(f"{name}: {error.msg}") from error
 
 
-def _settings(given: Sequence[str] | None, option: str) -> dict[str, Any]:
+def settings(given: Sequence[str] | None, option: str) -> dict[str, Any]:
     """`NAME=VALUE` pairs, values as JSON where they are JSON."""
     import msgspec
 
@@ -214,7 +229,7 @@ def _settings(given: Sequence[str] | None, option: str) -> dict[str, Any]:
     return found
 
 
-def _refuse(meta: Any) -> None:
+def refuse(meta: Any) -> None:
     """Say what the server did not take."""
     from qchive.errors import InvalidRequest
 
@@ -222,7 +237,7 @@ def _refuse(meta: Any) -> None:
         raise InvalidRequest(f"not everything was taken:\n{meta.error_string}")
 
 
-def _finish(
+def finish(
     client: PortalClient, names: Sequence[str], ids: Sequence[int], new: set[int], *, wait: bool, as_json: bool
 ) -> None:
     """Say what became of each molecule, now or after waiting."""

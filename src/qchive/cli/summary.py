@@ -32,7 +32,7 @@ def _summary(record: BaseRecord) -> dict[str, Any]:
         "status": record.status.value,
         "formula": None,
         "molecule_id": roles[0] if roles else None,
-        "optimizer": asked.program if inner != asked.program else None,
+        "optimizer": asked.optimizer if kind.is_service else asked.program if inner != asked.program else None,
         "program": inner,
         "driver": asked.driver,
         "method": asked.method,
@@ -45,9 +45,11 @@ def _summary(record: BaseRecord) -> dict[str, Any]:
 
 
 def energy(record: BaseRecord) -> float | None:
-    """The energy in Hartree, of an optimization that of its last step; None until there is one."""
-    path = getattr(record, "energies", None)
-    value = path[-1] if path else (record.properties or {}).get("return_energy")
+    """The energy in Hartree, of an optimization that of its last step, of a reaction or a many-body expansion that of
+    the whole; None until there is one."""
+    path, properties = getattr(record, "energies", None), record.properties or {}
+    whole = getattr(record, "total_energy", None)
+    value = path[-1] if path else properties.get("return_energy", properties.get("ret_energy", whole))
     return float(value) if isinstance(value, int | float) else None
 
 

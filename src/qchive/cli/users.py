@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qchive.cli import printing
+from qchive.cli.configuring import ConfigFile, Database, configured
 from qchive.cli.confirming import Yes, confirm
 from qchive.cli.connecting import DEFAULT, Address, connect
+from qchive.cli.exits import Exit
+from qchive.cli.keeping import Data, place_of
 from qchive.cli.printing import AsJson
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ def add_to(app: typer.Typer) -> None:
     users = _group("Who may do what, on a server where people log in.")
     for name, command in (("list", list_), ("show", show), ("add", add), ("modify", modify), ("password", password)):
         users.command(name)(command)
+    users.command("reset-password")(reset_password)
     users.command()(delete)
     app.add_typer(users, name="users", rich_help_panel="Accounts")
     groups = _group("Groups of accounts.")
@@ -132,7 +136,14 @@ def modify(
     }
     with connect(address) as client:
         changes = {name: value for name, value in given.items() if value is not None}
-        _show(client.modify_user(msgspec.structs.replace(client.get_user(user), **changes)), as_json)
+        wanted = msgspec.structs.replace(client.get_user(user), **changes)
+        found = client.modify_user(wanted)
+    _show(found, as_json)
+    if (found.role, set(found.groups), found.enabled) != (wanted.role, set(wanted.groups), wanted.enabled):
+        printing.tell(
+            "qchive: nobody changes their own role, groups or whether they can log in: ask another administrator"
+        )
+        raise typer.Exit(Exit.incomplete)
 
 
 def password(user: Me = None, password_stdin: GivenPassword = False, address: Address = DEFAULT) -> None:
@@ -143,6 +154,31 @@ def password(user: Me = None, password_stdin: GivenPassword = False, address: Ad
     printing.tell("The password is changed" + ("." if given else ", to this one, which is not shown again:"))
     if given is None:
         typer.echo(made)
+
+
+def reset_password(
+    user: User,
+    enable: Annotated[bool, typer.Option("--enable", help="Let the account log in again, if it is disabled.")] = False,
+    password_stdin: GivenPassword = False,
+    config: ConfigFile = None,
+    database_url: Database = None,
+    data: Data = None,
+) -> None:
+    """Give an account another password without logging in, on the server's machine: for an administrator's that is
+    lost. Its sessions and logins end. Needs access to the database; the server may run."""
+    from qchive.db import migrate
+    from qchive.server import first
+
+    given = _typed() if password_stdin else None
+    found = configured(config, None, database_url=database_url).settings
+    with place_of(data, found.database_url) as conninfo:
+        migrate.check(conninfo)
+        made, enabled = first.reset_password(conninfo, user, given, enable=enable)
+    printing.tell("The password is changed" + ("." if given else ", to this one, which is not shown again:"))
+    if given is None:
+        typer.echo(made)
+    if not enabled:
+        printing.tell(f"The account {user} is disabled: it can log in after the same with --enable.")
 
 
 def delete(user: User, yes: Yes = False, address: Address = DEFAULT) -> None:

@@ -15,6 +15,7 @@ from qchive.client.managers import ManagerCalls
 from qchive.client.molecules import MoleculeCalls
 from qchive.client.operations import OperationCalls
 from qchive.client.retrieval import RetrievalCalls
+from qchive.client.rules import RuleCalls
 from qchive.client.submission import SubmissionCalls
 
 
@@ -23,6 +24,7 @@ class PortalClient(
     RetrievalCalls,
     ActionCalls,
     OperationCalls,
+    RuleCalls,
     FailureCalls,
     MoleculeCalls,
     ManagerCalls,

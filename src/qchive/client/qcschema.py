@@ -10,7 +10,8 @@ from qcelemental.models import AtomicResult, AtomicResultProperties, Optimizatio
 from qchive.status import RecordStatusEnum
 
 if TYPE_CHECKING:
-    from qchive.client.records import BaseRecord, OptimizationRecord, SinglepointRecord
+    from qchive.client.records import BaseRecord
+    from qchive.client.tasks import OptimizationRecord, SinglepointRecord
 
 _KNOWN = set(AtomicResultProperties.__fields__)
 

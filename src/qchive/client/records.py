@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
 from qchive import wire
 from qchive.api import records
 from qchive.api.endpoint import Endpoint
-from qchive.api.records import RecordComment
+from qchive.api.records import RecordComment, RecordService
+from qchive.api.rules import FollowOn
 from qchive.api.tasks import RecordTask
-from qchive.client import tables
+from qchive.client import tables, views
 from qchive.client.history import History
 from qchive.client.outputs import ComputeHistory, NativeFile, Provenance, sent, value_of
-from qchive.errors import Offline, UnknownKind
+from qchive.client.views import Progress
+from qchive.errors import NothingToPlot, Offline, UnknownKind
 from qchive.kinds import KINDS, Kind
+from qchive.kinds.flow import View
 from qchive.kinds.kind import ChildRole, Facets, Inputs
 from qchive.molecule import to_qcelemental
 from qchive.status import RecordStatusEnum
 
 if TYPE_CHECKING:
-    from qcelemental.models import AtomicResult, Molecule, OptimizationResult, WavefunctionProperties
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from qchive.client.portal import PortalClient
 
@@ -33,13 +37,19 @@ class BaseRecord:
     """One computation: what is asked for, where it stands, and what came out.
 
     Attributes that the server did not send are fetched when they are first looked at. Beside those below, a record has
-    what its kind declares: molecules as `<role>_id` and `<role>`, plain fields, and lists of child records.
+    what its kind declares: molecules as `<role>_id` and `<role>`, plain fields, lists of child records, and what a
+    composite record shows of its children.
     """
+
+    _ids_only: ClassVar[Mapping[str, str]] = {}
+    """Views that are ids of children and nothing else → the kind of these."""
 
     def __init__(self, document: records.Record, client: PortalClient | None = None) -> None:
         self._document = document
         self._client = client
         self._kind = kind_of(document.record_type)
+        self._relatives: dict[int, BaseRecord] = {}
+        """Children that have been fetched, by id."""
         self.id: int = document.id
         self.record_type: str = document.record_type
 
@@ -63,6 +73,8 @@ class BaseRecord:
             value = self._molecule(name)
         elif child is not None:
             value = self._children(child)
+        elif any(view.name == name for view in kind.views):
+            value = self._entries(name)
         elif name == "wavefunction" and kind.has_wavefunction:
             value = self._wavefunction()
         else:
@@ -167,9 +179,25 @@ class BaseRecord:
         return task
 
     @cached_property
-    def service(self) -> Any:
-        """How far the server is with a record that it advances itself; None for all others."""
-        return value_of(self._sent_or_fetched("service", "service")) if self.is_service else None
+    def service(self) -> RecordService | None:
+        """What the server keeps of a composite record that is not complete: its queue, and which children it waits for
+        (`dependencies`); None for all others."""
+        service: RecordService | None = self._sent_or_fetched("service", "service") if self.is_service else None
+        return service
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far a composite record is: stage, points done and their total, lowest energy, children by status. As it
+        came with the record, or else as it is now; None for all other records."""
+        if not self.is_service:
+            return None
+        known: Any = getattr(self._document, "progress", msgspec.UNSET)
+        if sent(known):
+            return Progress.of(known)
+        if "progress" in rows(self._kind) and self._online("progress").server_info.get("qchive_version"):
+            return Progress.of(self._fetch("progress"))
+        # Other servers know no more than what became of the children.
+        return Progress(stage=None, children=self._fetch("children_status"))
 
     @cached_property
     def comments(self) -> list[RecordComment]:
@@ -202,7 +230,39 @@ class BaseRecord:
         """All that happened to it, oldest first: attempts (lost ones too), what people did, comments."""
         return self._online("history").get_history(self.id)
 
+    @property
+    def follow_ons(self) -> list[FollowOn]:
+        """What follow-on rules made of it, now: each with the name of the `rule` and the `record_id`."""
+        found: list[FollowOn] = self._online("follow_ons").get_follow_ons(self.id).led_to
+        return found
+
+    @property
+    def followed_from(self) -> list[FollowOn]:
+        """What follow-on rules made it for, now: each with the name of the `rule` and the `source_id`."""
+        found: list[FollowOn] = self._online("followed_from").get_follow_ons(self.id).came_from
+        return found
+
+    def plot(self, ax: Axes | None = None, *, axes: Sequence[int] | int | None = None) -> Figure:
+        """A picture of what came out so far; notebooks show it, and its `savefig` writes it to a file.
+
+        `ax` is where it is drawn instead of on a figure of its own. Of a scan with more than two dimensions, `axes` are
+        those to show: one or two numbers, counted from 0; along the others the lowest energy counts.
+
+        Raises:
+            NothingToPlot: there is no picture of such a record, or nothing to show yet.
+            ExtraMissing: matplotlib is not installed.
+        """
+        from qchive.client.plots import figure
+
+        return figure(ax, lambda where: self._draw(where, axes))
+
     # --- how ------------------------------------------------------------------------------------------------------
+
+    def _draw(self, ax: Axes, axes: Sequence[int] | int | None) -> None:
+        raise NothingToPlot(
+            f"There is no picture of a {self.record_type}; there are of optimizations, torsion drives, grid "
+            "optimizations and nudged elastic bands"
+        )
 
     def _plain(self, name: str) -> Any:
         value = getattr(self._document, name, msgspec.UNSET)
@@ -239,6 +299,42 @@ class BaseRecord:
         found: list[BaseRecord] = self._online(child.name).get(child.kind, self._child_ids(child))
         return found
 
+    def _view(self, name: str) -> Any:
+        """A view as the server has it, fetched once."""
+        view = next(view for view in self._kind.views if view.name == name)
+        known = getattr(self._document, name, msgspec.UNSET)
+        if sent(known) and known is not None:
+            return known
+        if view.path is not None:
+            known = self._fetch(f"views/{name}")
+        else:
+            body = {"ids": [self.id], "include": ["id", "record_type", name]}
+            (found,) = self._online(name).connection.ask(rows(self._kind)["bulk_get"], body=body)
+            known = getattr(found, name)
+        if view.included:
+            setattr(self._document, name, known)
+        return known
+
+    def _entries(self, name: str) -> Any:
+        """A view as people hold it, children fetched."""
+        view = next(view for view in self._kind.views if view.name == name)
+        return views.shown(view, self._view(name), self._related(self._links(view)))
+
+    def _links(self, view: View) -> list[tuple[str, int]]:
+        """The children that a view names: kinds and ids."""
+        return views.links(view, self._view(view.name), self._ids_only.get(view.name))
+
+    def _related(self, wanted: Iterable[tuple[str, int]]) -> Mapping[int, BaseRecord]:
+        """These children among others, those that are missing fetched with one request for each kind."""
+        missing: dict[str, dict[int, None]] = {}
+        for kind, i in wanted:
+            if i not in self._relatives:
+                missing.setdefault(kind, {})[i] = None
+        for kind, ids in missing.items():
+            found = self._online("children").get(kind, list(ids))
+            self._relatives.update((record.id, record) for record in found)
+        return self._relatives
+
     def _wavefunction(self) -> Any:
         document = self._document.wavefunction  # type: ignore[attr-defined]
         if not sent(document):
@@ -262,84 +358,19 @@ class BaseRecord:
         energy = (self.properties or {}).get("return_energy")
         facts += [("energy", f"{energy:.10f} Eh")] if isinstance(energy, float) else []
         facts += [("manager", self.manager_name)] if self.manager_name else []
+        facts += self._progress_facts()
         facts += [(name, f"{moment:%Y-%m-%d %H:%M:%S %Z}") for name, moment in self._times()]
         return facts
 
+    def _progress_facts(self) -> list[tuple[str, str]]:
+        ended = self.status not in (RecordStatusEnum.waiting, RecordStatusEnum.running, RecordStatusEnum.error)
+        if ended or (self.offline and not sent(getattr(self._document, "progress", msgspec.UNSET))):
+            return []
+        progress = self.progress
+        return [] if progress is None else progress.facts()
+
     def _times(self) -> tuple[tuple[str, datetime], ...]:
         return ("created", self.created_on), ("modified", self.modified_on)
-
-
-class SinglepointRecord(BaseRecord):
-    """One molecule, one program, one method."""
-
-    molecule_id: int
-    molecule: Molecule
-    wavefunction: WavefunctionProperties | None
-
-    @property
-    def return_result(self) -> Any:
-        """What the driver asks for: energy (Hartree), gradient (Hartree/Bohr), Hessian (Hartree/Bohr²) or properties,
-        arrays as flat lists; None until the record is complete."""
-        return (self.properties or {}).get("return_result")
-
-    def to_qcschema_result(self) -> AtomicResult:
-        """The record as QCSchema has it.
-
-        Raises:
-            RuntimeError: it is not complete.
-        """
-        from qchive.client.qcschema import atomic_result
-
-        return atomic_result(self)
-
-
-class OptimizationRecord(BaseRecord):
-    """A geometry optimization."""
-
-    initial_molecule_id: int
-    initial_molecule: Molecule
-    final_molecule_id: int | None
-    final_molecule: Molecule | None
-    energies: list[float] | None
-    """One for each step, in Hartree."""
-    trajectory: list[SinglepointRecord]
-
-    def _facts(self) -> list[tuple[str, str]]:
-        steps = self.energies or []
-        return super()._facts() + ([("steps", str(len(steps))), ("energy", f"{steps[-1]:.10f} Eh")] if steps else [])
-
-    def trajectory_element(self, index: int) -> SinglepointRecord:
-        """One step of the path; negative numbers count from its end. The others are not fetched."""
-        if "trajectory" in self.__dict__:
-            return self.trajectory[index]
-        child = self._kind.children[0]
-        step: SinglepointRecord = self._online("trajectory").get(child.kind, self._child_ids(child)[index])
-        return step
-
-    def to_qcschema_result(self) -> OptimizationResult:
-        """The record as QCSchema has it, with its trajectory.
-
-        Raises:
-            RuntimeError: it is not complete.
-        """
-        from qchive.client.qcschema import optimization_result
-
-        return optimization_result(self)
-
-
-CLASSES: dict[str, type[BaseRecord]] = {"singlepoint": SinglepointRecord, "optimization": OptimizationRecord}
-"""Record types with methods of their own; all others get a class with what their kind declares."""
-
-
-def as_record(document: records.Record, client: PortalClient | None) -> BaseRecord:
-    """The record of the class that its type has."""
-    return _class(document.record_type)(document, client)
-
-
-@cache
-def _class(record_type: str) -> type[BaseRecord]:
-    own = CLASSES.get(record_type)
-    return own or type(f"{record_type.title()}Record", (BaseRecord,), {"__doc__": f"A {record_type} record."})
 
 
 def kind_of(record_type: str) -> Kind:
@@ -367,11 +398,12 @@ def _foreign(record_type: str) -> Kind:
 
 @cache
 def rows(kind: Kind) -> dict[str, Endpoint]:
-    """The endpoints of a kind by verb; its lists of children as `children/<name>`."""
+    """The endpoints of a kind by verb; its lists of children as `children/<name>`, its views as `views/<name>`."""
     found: dict[str, Endpoint] = {}
     for row in records.for_kind(kind):
         verb = row.name.removeprefix("records.")
-        found[f"children/{row.path.rpartition('/')[2]}" if verb == "children" else verb] = row
+        group = {"children": "children/", "view": "views/"}.get(verb)
+        found[verb if group is None else f"{group}{row.role}"] = row
     return found
 
 
@@ -380,6 +412,7 @@ def _asked(kind: Kind, specification: Any) -> Sequence[tuple[str, Any]]:
     inner = facets.qc_program if facets.qc_program != facets.program else None
     return (
         ("program", facets.program),
+        ("optimizer", facets.optimizer),
         ("computed with", inner),
         ("driver", facets.driver),
         ("method", facets.method),

@@ -13,11 +13,12 @@ import msgspec
 from qchive import wire
 from qchive.api import records
 from qchive.api.endpoint import BulkGet, Endpoint
+from qchive.client.classes import as_record
 from qchive.client.given import as_ids, filters, is_one, without_nothing
 from qchive.client.history import History, HistoryEvent
 from qchive.client.iterators import RecordQueryIterator
 from qchive.client.progress import Bar
-from qchive.client.records import BaseRecord, as_record, kind_of, rows
+from qchive.client.records import BaseRecord, kind_of, rows
 from qchive.client.session import Session
 from qchive.client.tables import Counts
 from qchive.kinds import KINDS
@@ -45,8 +46,8 @@ class RetrievalCalls(Session):
     """Get and find records. `record_ids` is one id (the answer is one record) or any collection (a list in its order).
 
     `include` names parts to fetch at once instead of when they are looked at (`compute_history`, `outputs`, `task`,
-    `comments`, `native_files`, `molecule`, `wavefunction`, `trajectory` …; `**` is everything). Child records come with
-    the same parts.
+    `comments`, `native_files`, `molecule`, `wavefunction`, `trajectory`, `optimizations`, `components`, `clusters`,
+    `singlepoints`, `progress` …; `**` is everything). Child records come with the same parts.
     """
 
     def get_records(self, record_ids: Ids, missing_ok: bool = False, *, include: Include = None) -> Any:
@@ -76,6 +77,26 @@ class RetrievalCalls(Session):
     def get_optimizations(self, record_ids: Ids, missing_ok: bool = False, *, include: Include = None) -> Any:
         """Geometry optimizations by id."""
         return self.get("optimization", record_ids, missing_ok, include=include)
+
+    def get_torsiondrives(self, record_ids: Ids, missing_ok: bool = False, *, include: Include = None) -> Any:
+        """Torsion drives by id."""
+        return self.get("torsiondrive", record_ids, missing_ok, include=include)
+
+    def get_gridoptimizations(self, record_ids: Ids, missing_ok: bool = False, *, include: Include = None) -> Any:
+        """Grid optimizations by id."""
+        return self.get("gridoptimization", record_ids, missing_ok, include=include)
+
+    def get_reactions(self, record_ids: Ids, missing_ok: bool = False, *, include: Include = None) -> Any:
+        """Reactions by id."""
+        return self.get("reaction", record_ids, missing_ok, include=include)
+
+    def get_manybodys(self, record_ids: Ids, missing_ok: bool = False, *, include: Include = None) -> Any:
+        """Many-body expansions by id."""
+        return self.get("manybody", record_ids, missing_ok, include=include)
+
+    def get_nebs(self, record_ids: Ids, missing_ok: bool = False, *, include: Include = None) -> Any:
+        """Nudged elastic bands by id."""
+        return self.get("neb", record_ids, missing_ok, include=include)
 
     def query_records(self, **given: Any) -> RecordQueryIterator:
         """Records of any type that fit, newest first.
@@ -123,6 +144,30 @@ class RetrievalCalls(Session):
         """Optimizations: also by `program`, `qc_program`, `qc_method`, `qc_basis`, `initial_molecule_id`,
         `final_molecule_id`."""
         return self.query("optimization", **given)
+
+    def query_torsiondrives(self, **given: Any) -> RecordQueryIterator:
+        """Torsion drives: also by `program`, `optimization_program`, `qc_program`, `qc_method`, `qc_basis`,
+        `initial_molecule_id`."""
+        return self.query("torsiondrive", **given)
+
+    def query_gridoptimizations(self, **given: Any) -> RecordQueryIterator:
+        """Grid optimizations: also by `program`, `optimization_program`, `qc_program`, `qc_method`, `qc_basis`,
+        `initial_molecule_id`."""
+        return self.query("gridoptimization", **given)
+
+    def query_reactions(self, **given: Any) -> RecordQueryIterator:
+        """Reactions: also by `program`, `optimization_program`, `qc_program`, `qc_method`, `qc_basis`,
+        `molecule_id`."""
+        return self.query("reaction", **given)
+
+    def query_manybodys(self, **given: Any) -> RecordQueryIterator:
+        """Many-body expansions: also by `program`, `qc_program`, `qc_method`, `qc_basis`, `initial_molecule_id`."""
+        return self.query("manybody", **given)
+
+    def query_nebs(self, **given: Any) -> RecordQueryIterator:
+        """Nudged elastic bands: also by `program`, `qc_program`, `qc_method`, `qc_basis`, `molecule_id` (of the chain
+        they began with)."""
+        return self.query("neb", **given)
 
     def wait(
         self, record_ids: Ids, *, timeout: float | None = None, progress: bool = True, interval: float | None = None
@@ -210,6 +255,22 @@ class RetrievalCalls(Session):
             children = {c.id: c for c in self.get(child.kind, every, include=names)}
             for parent in parents:
                 parent.__dict__[child.name] = [children[i] for i in ids[parent.id]]
+        self._fetch_relatives(parents, names)
+
+    def _fetch_relatives(self, parents: Sequence[BaseRecord], names: Sequence[str] | None) -> None:
+        """The same for what composite records show of their children: one request for each kind of them."""
+        wanted = set(names or ())
+        links: dict[int, list[tuple[str, int]]] = {parent.id: [] for parent in parents}
+        for parent in parents:
+            for view in parent._kind.views:
+                if view.included and wanted & {view.name, "**"}:
+                    links[parent.id] += parent._links(view)
+        by_kind: dict[str, dict[int, None]] = {}
+        for kind, i in chain.from_iterable(links.values()):
+            by_kind.setdefault(kind, {})[i] = None
+        children = {c.id: c for kind, ids in by_kind.items() for c in self.get(kind, list(ids), include=names)}
+        for parent in parents:
+            parent._relatives.update((i, children[i]) for _, i in links[parent.id])
 
     def _query(self, row: Endpoint, fetch: Any, given: dict[str, Any]) -> RecordQueryIterator:
         limit, include = given.pop("limit", None), _names(given.pop("include", None))
@@ -217,6 +278,8 @@ class RetrievalCalls(Session):
 
         def ids(size: int, cursor: int | None) -> list[int]:
             body = without_nothing(row.body(**wanted, limit=size, cursor=cursor))
+            if "optimization_program" in row.body.__struct_fields__:
+                body.setdefault("optimization_program", None)  # other servers insist on being told
             found: list[int] = self.connection.ask(row, body=body)
             return found
 

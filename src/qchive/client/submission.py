@@ -87,8 +87,9 @@ class SubmissionCalls(Session):
         """Add single points: `driver` is `energy`, `gradient`, `hessian` or `properties`. Options as for `add`."""
         spec: dict[str, Any] = {"program": program, "driver": driver, "method": method, "basis": basis}
         spec |= {"keywords": keywords, "protocols": protocols}
-        queue = {"compute_tag": compute_tag, "compute_priority": compute_priority, "find_existing": find_existing}
-        return self.add("singlepoint", molecules, spec, **(queue | options))
+        return self.add(
+            "singlepoint", molecules, spec, **options | _queue(compute_tag, compute_priority, find_existing)
+        )
 
     def add_optimizations(
         self,
@@ -106,12 +107,142 @@ class SubmissionCalls(Session):
         keywords) says. Options as for `add`."""
         spec: dict[str, Any] = {"program": program, "qc_specification": qc_specification}
         spec |= {"keywords": keywords, "protocols": protocols}
-        queue = {"compute_tag": compute_tag, "compute_priority": compute_priority, "find_existing": find_existing}
-        return self.add("optimization", initial_molecules, spec, **(queue | options))
+        return self.add(
+            "optimization", initial_molecules, spec, **options | _queue(compute_tag, compute_priority, find_existing)
+        )
+
+    def add_torsiondrives(
+        self,
+        initial_molecules: Any,
+        program: str,
+        optimization_specification: Any,
+        keywords: Any,
+        compute_tag: str = "*",
+        compute_priority: PriorityEnum | str | int = PriorityEnum.normal,
+        find_existing: bool = True,
+        **options: Any,
+    ) -> tuple[InsertMetadata, list[int]]:
+        """Add torsion drives: for each a list of molecules to begin with. `program` is `torsiondrive`; `keywords`
+        say which `dihedrals` are scanned (four atoms each, from 0) at which `grid_spacing` (whole degrees
+        for each). Options as for `add`."""
+        spec: dict[str, Any] = {
+            "program": program,
+            "optimization_specification": optimization_specification,
+            "keywords": keywords,
+        }
+        return self.add(
+            "torsiondrive", initial_molecules, spec, **options | _queue(compute_tag, compute_priority, find_existing)
+        )
+
+    def add_gridoptimizations(
+        self,
+        initial_molecules: Any,
+        program: str,
+        optimization_specification: Any,
+        keywords: Any,
+        compute_tag: str = "*",
+        compute_priority: PriorityEnum | str | int = PriorityEnum.normal,
+        find_existing: bool = True,
+        **options: Any,
+    ) -> tuple[InsertMetadata, list[int]]:
+        """Add grid optimizations. `program` is `gridoptimization`; `keywords` are `scans`, for each dimension a
+        `type` (`distance`, `angle` or `dihedral`), `indices` of atoms, `steps` (Bohr or degrees) and a
+        `step_type` (`absolute` or `relative`), and whether there is a `preoptimization`. Options as for
+        `add`."""
+        spec: dict[str, Any] = {
+            "program": program,
+            "optimization_specification": optimization_specification,
+            "keywords": keywords,
+        }
+        return self.add(
+            "gridoptimization",
+            initial_molecules,
+            spec,
+            **options | _queue(compute_tag, compute_priority, find_existing),
+        )
+
+    def add_reactions(
+        self,
+        stoichiometries: Any,
+        program: str,
+        singlepoint_specification: Any,
+        optimization_specification: Any = None,
+        keywords: Any = None,
+        compute_tag: str = "*",
+        compute_priority: PriorityEnum | str | int = PriorityEnum.normal,
+        find_existing: bool = True,
+        **options: Any,
+    ) -> tuple[InsertMetadata, list[int]]:
+        """Add reactions: for each a list of pairs, a coefficient (negative for what is used up) and a molecule.
+        `program` is `reaction`. The molecules are optimized if there is an `optimization_specification`, and
+        their energies are those of `singlepoint_specification` if there is one. Options as for `add`."""
+        spec: dict[str, Any] = {
+            "program": program,
+            "singlepoint_specification": singlepoint_specification,
+            "optimization_specification": optimization_specification,
+            "keywords": keywords or {},
+        }
+        return self.add(
+            "reaction", stoichiometries, spec, **options | _queue(compute_tag, compute_priority, find_existing)
+        )
+
+    def add_manybodys(
+        self,
+        initial_molecules: Any,
+        program: str,
+        levels: Mapping[Any, Any],
+        bsse_correction: Any,
+        keywords: Any = None,
+        compute_tag: str = "*",
+        compute_priority: PriorityEnum | str | int = PriorityEnum.normal,
+        find_existing: bool = True,
+        **options: Any,
+    ) -> tuple[InsertMetadata, list[int]]:
+        """Add many-body expansions of molecules with fragments. `program` is `qcmanybody`; `levels` say how the
+        energy of one body, of two bodies … is computed (1, 2 …, and `"supersystem"` for all the rest), and
+        `bsse_correction` is one or several of `nocp`, `cp` and `vmfc`. Options as for `add`."""
+        spec: dict[str, Any] = {
+            "program": program,
+            "levels": levels,
+            "bsse_correction": as_list(bsse_correction),
+            "keywords": keywords or {},
+        }
+        return self.add(
+            "manybody", initial_molecules, spec, **options | _queue(compute_tag, compute_priority, find_existing)
+        )
+
+    def add_nebs(
+        self,
+        initial_chains: Any,
+        program: str,
+        singlepoint_specification: Any,
+        optimization_specification: Any = None,
+        keywords: Any = None,
+        compute_tag: str = "*",
+        compute_priority: PriorityEnum | str | int = PriorityEnum.normal,
+        find_existing: bool = True,
+        **options: Any,
+    ) -> tuple[InsertMetadata, list[int]]:
+        """Add nudged elastic bands: for each a list of molecules, the path to begin with. `program` is `geometric`;
+        forces are those of `singlepoint_specification`; `keywords` say how many `images` the path has, and
+        whether its ends (`optimize_endpoints`) and the transition state (`optimize_ts`, with
+        `optimization_specification`) are optimized. Options as for `add`."""
+        spec: dict[str, Any] = {
+            "program": program,
+            "singlepoint_specification": singlepoint_specification,
+            "optimization_specification": optimization_specification,
+            "keywords": keywords or {},
+        }
+        queue = _queue(compute_tag, compute_priority, find_existing)
+        return self.add("neb", initial_chains, spec, **(queue | options))
 
 
 def _known(kind: str) -> Kind:
-    try:
-        return KINDS[kind]
-    except KeyError:
-        raise errors.UnknownKind(f"no kind {kind!r}: there are {', '.join(KINDS)}", kind=kind) from None
+    known = {name: declared for name, declared in KINDS.items() if not declared.internal}
+    if kind not in known:
+        raise errors.UnknownKind(f"no kind {kind!r}: there are {', '.join(known)}", kind=kind)
+    return known[kind]
+
+
+def _queue(compute_tag: str, compute_priority: PriorityEnum | str | int, find_existing: bool) -> dict[str, Any]:
+    return {"compute_tag": compute_tag, "compute_priority": compute_priority, "find_existing": find_existing}

@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from qchive.errors import OldSchema, WrongSchema
+from qchive.errors import DatabaseFailed, OldSchema, WrongSchema
 
 VERSION = 2
 """The schema this release works on: the number of the newest file in `migrations/`, or 1 for the first schema."""
@@ -25,10 +25,18 @@ def migrate(conninfo: str) -> int:
 
     Raises:
         WrongSchema: it was made by a newer release.
+        DatabaseFailed: it cannot be reached.
     """
-    with psycopg.connect(conninfo) as conn:
+    with _connected(conninfo) as conn:
         lock(conn)
         return forward(conn)
+
+
+def _connected(conninfo: str) -> psycopg.Connection[Any]:
+    try:
+        return psycopg.connect(conninfo)
+    except psycopg.OperationalError as error:
+        raise DatabaseFailed(f"PostgreSQL: {error}") from error
 
 
 def check(conninfo: str) -> None:
@@ -37,8 +45,9 @@ def check(conninfo: str) -> None:
     Raises:
         OldSchema: it was made by an older release, or holds nothing yet.
         WrongSchema: it was made by a newer release.
+        DatabaseFailed: it cannot be reached.
     """
-    with psycopg.connect(conninfo) as conn:
+    with _connected(conninfo) as conn:
         found = present(conn)
     if found == VERSION:
         return

@@ -77,6 +77,11 @@ _OPERATION = {
     "before": "time <= %({0})b",
     "after": "time >= %({0})b",
 }
+_RULE = {
+    "name": "name = ANY(%({0})b::text[])",
+    "owner_user": f"owner = {_BY}",
+    "enabled": "enabled = %({0})b",
+}
 _JOB = {
     "job_id": "id = ANY(%({0})b::bigint[])",
     "name": "name = ANY(%({0})b::text[])",
@@ -150,6 +155,42 @@ def counted(selection: Any, action: Action | None = None, upto: int | None = Non
         " GROUP BY r.kind, r.status ORDER BY r.kind, r.status",
         params,
     )
+
+
+def followed(selection: Any, *, since: datetime | None, limit: int, **bounds: Any) -> Composed:
+    """Ids of complete records that fit a rule's filter, ascending: of the `ids`, or above `after` and up to `upto`.
+    With `since`, only of those that were computed from then on."""
+    clauses, params = _followable(selection)
+    for name, value in bounds.items():
+        clauses.append(_BOUNDS[name])
+        params[f"bound_{name}"] = value
+    if since is not None:
+        clauses.append(
+            "EXISTS (SELECT FROM attempt a WHERE a.record_id = r.id AND a.attempt_no = r.attempt_no"
+            " AND a.ended_on >= %(computed_since)b)"
+        )
+        params["computed_since"] = since
+    where = " AND ".join(clauses)
+    return f"SELECT r.id FROM record r WHERE {where} ORDER BY r.id LIMIT %(limit)b", params | {"limit": limit}
+
+
+def followable(selection: Any) -> Composed:
+    """How many complete records fit a rule's filter now."""
+    clauses, params = _followable(selection)
+    return f"SELECT count(*) FROM record r WHERE {' AND '.join(clauses)}", params
+
+
+def _followable(selection: Any) -> tuple[list[str], dict[str, Any]]:
+    # What was never tried is a step of a trajectory, a part of its optimization.
+    clauses, params = _selected(selection)
+    return ["r.status = 'complete'", "r.attempt_no > 0", *clauses], params
+
+
+_BOUNDS = {
+    "ids": "r.id = ANY(%(bound_ids)b::bigint[])",
+    "after": "r.id > %(bound_after)b",
+    "upto": "r.id <= %(bound_upto)b",
+}
 
 
 def _applies(action: Action) -> str:
@@ -272,6 +313,13 @@ def jobs(query: Any, limit: int) -> Composed:
     return _listed("SELECT id FROM job", _JOB, query, limit)
 
 
+def rules(query: Any, limit: int) -> Composed:
+    """Ids of rules that fit, newest first."""
+    clauses = ["NOT removed", *(_RULE[name].format(name) for name, _ in _given(query))]
+    params = {name: _plain(name, value) for name, value in _given(query)}
+    return _select("SELECT id FROM rule", "id", clauses, params | {"limit": limit}, query.cursor)
+
+
 def server_errors(query: Any, limit: int) -> Composed:
     """Ids of errors that fit, newest first."""
     return _listed("SELECT id FROM server_error", _SERVER_ERROR, query, limit)
@@ -347,6 +395,7 @@ FRAGMENTS: Mapping[str, Mapping[str, str]] = {
     "molecule": _MOLECULE,
     "manager": _MANAGER,
     "operation": _OPERATION,
+    "rule": _RULE,
     "job": _JOB,
     "access": _ACCESS,
     "server error": _SERVER_ERROR,

@@ -167,6 +167,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """Its address under the record's; None: only with the record."""
     included: bool = True
     """Whether it comes with the record; otherwise it has an address only."""
+    brings: tuple[str, ...] = ()
+    """Other views that come along when this one is asked for."""
     molecules: Callable[[Seen], Iterable[int]] = _no_molecules
     """Ids of the molecules that `make` shows."""
     doc: str = ""

@@ -13,6 +13,7 @@ import msgspec
 
 from qchive.canonical import canonical, content_hash
 from qchive.kinds.flow import Flow, View
+from qchive.kinds.parts import FINAL_MOLECULE as FINAL_MOLECULE
 from qchive.kinds.parts import Id as Id
 from qchive.kinds.parts import Molecule as Molecule
 from qchive.kinds.parts import Part as Part
@@ -24,11 +25,13 @@ class Inputs(msgspec.Struct, frozen=True):
     field: str
     element: Any
     parts: Callable[[Any], Sequence[Part]]
+    single: bool = False
+    """Whether one element is one molecule, and nothing else."""
 
 
 def one_molecule(field: str, role: str) -> Inputs:
     """Inputs of a kind that computes one molecule per record."""
-    return Inputs(field, Id | dict[str, Any], lambda element: (Part(role, element),))
+    return Inputs(field, Id | dict[str, Any], lambda element: (Part(role, element),), single=True)
 
 
 class Facets(msgspec.Struct, frozen=True):

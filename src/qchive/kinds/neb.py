@@ -415,7 +415,7 @@ def _info(given: Given, chain: _Chain, images: Sequence[Ended]) -> dict[str, Any
         **chain.nebinfo,
         "elems": list(first["symbols"]),
         "charge": int(facts["charge"]),
-        "mult": facts["multiplicity"],
+        "mult": float(facts["multiplicity"]),
         "geometry": [_geometry(image) for image in images],
         "energies": [_energy(image) for image in images],
         "gradients": [_numbers(image, count, "gradient") for image in images],
@@ -571,6 +571,7 @@ neb = Kind(
         ),
         View(
             name="initial_chain",
+            brings=("initial_chain_molecule_ids",),
             answer=list[Any],
             make=_initial_chain,
             molecules=_chain_ids,

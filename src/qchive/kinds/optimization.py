@@ -10,6 +10,7 @@ import msgspec
 
 from qchive.kinds import result as returned
 from qchive.kinds.kind import (
+    FINAL_MOLECULE,
     Child,
     ChildRole,
     Facets,
@@ -122,7 +123,7 @@ def _outcome(packed: bytes) -> Outcome:
     return returned.outcome(
         result,
         fields={"energies": result.energies},
-        molecules=(Part("final_molecule", result.final_molecule),),
+        molecules=(Part(FINAL_MOLECULE, result.final_molecule),),
         children=tuple(_step(i, step) for i, step in enumerate(result.trajectory)),
     )
 
@@ -159,7 +160,7 @@ optimization = Kind(
     programs=_programs,
     task=_task,
     outcome=_outcome,
-    molecules=("initial_molecule", "final_molecule"),
+    molecules=("initial_molecule", FINAL_MOLECULE),
     schema=SCHEMA,
     fields={"energies": None},
     children=(ChildRole("trajectory", "trajectory_ids", "singlepoint"),),

@@ -15,6 +15,10 @@ Molecule = Mapping[str, Any]
 """A molecule as it stands on the wire (`molecules-and-files.md` §1)."""
 
 
+FINAL_MOLECULE = "final_molecule"
+"""The role of the molecule that a computation ended with, for all kinds that end with one."""
+
+
 class Part(msgspec.Struct, frozen=True):
     """One molecule of a record's input: its place and, where the kind has them, its coefficient."""
 

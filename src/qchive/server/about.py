@@ -62,7 +62,7 @@ async def set_motd(ctx: Context, body: str) -> None:
 
 async def openapi(ctx: Context) -> dict[str, Any]:
     """The OpenAPI document."""
-    return document(endpoints(ctx.kinds), ctx.settings.name)
+    return document(endpoints(ctx.kinds), ctx.settings.name, logins=ctx.settings.secure)
 
 
 async def all_routes(ctx: Context) -> dict[str, Any]:

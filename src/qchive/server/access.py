@@ -15,8 +15,11 @@ _READ = frozenset({"read"})
 _SERVER = ("access_log", "server_errors", "internal_jobs")
 """What a server notes of itself."""
 
+ADMINISTRATOR = "admin"
+"""The role that may do everything; there is always an account that has it and can log in."""
+
 ROLES: dict[str, dict[str, frozenset[str]]] = {
-    "admin": {
+    ADMINISTRATOR: {
         r: _EVERYTHING
         for r in ("information", "me", "users", "groups", "managers", "records", "datasets", "tasks", *_SERVER)
     },
@@ -63,7 +66,7 @@ _WITHIN_TAGS = {"records": frozenset({"read", "add"}), "tasks": _EVERYTHING, "ma
 class Caller(msgspec.Struct, frozen=True):
     """Who asks. Where nobody logs in, everybody is the administrator and has no name."""
 
-    role: str = "admin"
+    role: str = ADMINISTRATOR
     username: str | None = None
     user_id: int | None = None
     scope: Scope | None = None
@@ -74,7 +77,7 @@ class Caller(msgspec.Struct, frozen=True):
     @property
     def owner(self) -> str | None:
         """Whose compute managers the caller may speak for; None: everybody's."""
-        return None if self.role == "admin" else self.username
+        return None if self.role == ADMINISTRATOR else self.username
 
 
 ANYBODY = Caller(NOBODY)

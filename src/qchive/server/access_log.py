@@ -14,7 +14,10 @@ from qchive.server.seen import Seen, catch_up
 from qchive.wire import utc
 
 _PLAIN = frozenset(AccessLogEntry.__struct_fields__) - ON_REQUEST
-_MODULES = {"api", "auth", "compute"}
+HOME = "home"
+"""The module of all addresses that none of the API's can be."""
+
+_MODULES = frozenset({"api", "auth", "compute"})
 
 
 class Access(NamedTuple):
@@ -35,16 +38,21 @@ class Access(NamedTuple):
     request_id: str
 
 
+def module(path: str) -> str:
+    """Which part of the server an address belongs to. There is one that does not begin with a slash: `*`."""
+    first = path.removeprefix("/").partition("/")[0]
+    return first if first in _MODULES else HOME
+
+
 def access(seen: Seen, seconds: float) -> Access:
     """What is noted of a request that took so long."""
     path = seen.scope["path"].replace("\0", "")
-    first = path.split("/", 2)[1]
     length = seen.header(b"content-length")
     caller = seen.caller
     return Access(
         timestamp=datetime.now(UTC) - timedelta(seconds=seconds),
         method=seen.scope["method"],
-        module=first if first in _MODULES else "home",
+        module=module(path),
         full_uri=path[:2000],
         request_duration=seconds,
         request_bytes=int(length) if length.isdigit() and len(length) < 18 else seen.received,

@@ -26,6 +26,17 @@ class NothingAdded(Exception):
     """An input that cannot be; rolls everything of the call back."""
 
 
+class Order(msgspec.Struct, frozen=True):
+    """What new records have in common."""
+
+    specification: Prepared
+    demands: Mapping[str, str]
+    tag: str
+    priority: int
+    find_existing: bool
+    owner: str | None
+
+
 async def add(ctx: Context, body: Any) -> tuple[InsertMetadata, list[int]]:
     """Add records; a computation that is there already keeps its record."""
     kind, elements = ctx.the_kind, getattr(body, ctx.the_kind.inputs.field)
@@ -36,12 +47,21 @@ async def add(ctx: Context, body: Any) -> tuple[InsertMetadata, list[int]]:
     parts = [tuple(kind.inputs.parts(element)) for element in elements]
     new = [p.molecule for group in parts for p in group if not isinstance(p.molecule, int)]
     given = await read_molecules([dict(m) for m in new])
-    specification = specifications.prepare(kind, body.specification)
-    demands = _demands(kind, body)
+    order = Order(
+        specifications.prepare(kind, body.specification),
+        _demands(kind, body),
+        tag=body.queue_tag or "*",
+        priority=int(1 if body.queue_priority is None else body.queue_priority),
+        find_existing=body.find_existing,
+        owner=ctx.caller.username,
+    )
 
     async def work(conn: Connection) -> tuple[InsertMetadata, list[int]]:
-        placed = await _settle(conn, kind, body, await _place(conn, parts, given))
-        return await _add(conn, ctx, body, specification, placed, demands)
+        settled = await settle(conn, order, await _place(conn, parts, given))
+        for n, group in enumerate(settled):
+            if isinstance(group, InputRefused):
+                raise NothingAdded(f"Input {n}: {group}. Nothing was added.")
+        return await put(conn, order, [group for group in settled if not isinstance(group, InputRefused)])
 
     try:
         return await ctx.db.run(work)
@@ -88,33 +108,29 @@ async def _place(
     ]
 
 
-async def _settle(conn: Connection, kind: Kind, body: Any, placed: list[tuple[Part, ...]]) -> Sequence[Sequence[Part]]:
-    """What composite records are made of, checked; others stay as they are."""
+async def settle(
+    conn: Connection, order: Order, placed: Sequence[Sequence[Part]]
+) -> Sequence[Sequence[Part] | InputRefused]:
+    """What composite records are made of, checked, or why it cannot be; others stay as they are."""
+    kind = order.specification.kind
     if not kind.is_service:
         return placed
     ids = list({p.molecule for group in placed for p in group if isinstance(p.molecule, int)})
     found = {i: msgspec.json.decode(d) for i, d in await statements.tuples(conn, "molecules/get", ids=ids)}
-    settled = []
-    for n, group in enumerate(placed):
+    settled: list[Sequence[Part] | InputRefused] = []
+    for group in placed:
         try:
-            settled.append(kind.settle(body.specification, group, found))
+            settled.append(kind.settle(order.specification.specification, group, found))
         except InputRefused as e:
-            raise NothingAdded(f"Input {n}: {e}. Nothing was added.") from e
+            settled.append(e)
     return settled
 
 
-async def _add(
-    conn: Connection,
-    ctx: Context,
-    body: Add,
-    specification: Prepared,
-    placed: Sequence[Sequence[Part]],
-    demands: Mapping[str, str],
-) -> tuple[InsertMetadata, list[int]]:
-    kind = specification.kind
-    identities = [kind.identity(specification.hash, group, demands) for group in placed]
+async def put(conn: Connection, order: Order, placed: Sequence[Sequence[Part]]) -> tuple[InsertMetadata, list[int]]:
+    """A record for each group of molecules, which have their ids: found, or new."""
+    identities = [order.specification.kind.identity(order.specification.hash, group, order.demands) for group in placed]
     known: dict[bytes, int] = {}
-    if body.find_existing:
+    if order.find_existing:
         known = await _find(conn, list(set(identities)))
         unknown = {i for i in identities if i not in known}
         if unknown:
@@ -124,14 +140,12 @@ async def _add(
     inserted: list[int] = []
     seen = set(known)
     for position, identity in enumerate(identities):
-        if not body.find_existing or identity not in seen:
+        if not order.find_existing or identity not in seen:
             inserted.append(position)
             seen.add(identity)
-    new = await _insert(
-        conn, ctx, body, specification, [placed[i] for i in inserted], [identities[i] for i in inserted], demands
-    )
+    new = await _insert(conn, order, [placed[i] for i in inserted], [identities[i] for i in inserted])
     at = dict(zip(inserted, new, strict=True))
-    if body.find_existing:
+    if order.find_existing:
         known |= {identities[i]: record_id for i, record_id in at.items()}
     ids = [at.get(i) or known[identity] for i, identity in enumerate(identities)]
     existing = [i for i in range(len(identities)) if i not in at]
@@ -143,21 +157,15 @@ async def _find(conn: Connection, identities: list[bytes]) -> dict[bytes, int]:
 
 
 async def _insert(
-    conn: Connection,
-    ctx: Context,
-    body: Add,
-    specification: Prepared,
-    placed: Sequence[Sequence[Part]],
-    identities: list[bytes],
-    demands: Mapping[str, str],
+    conn: Connection, order: Order, placed: Sequence[Sequence[Part]], identities: list[bytes]
 ) -> list[int]:
     if not identities:
         return []
-    kind = specification.kind
+    specification, kind = order.specification, order.specification.kind
     spec_id = (await specifications.ensure(conn, [specification]))[specification.hash]
     requirement = None
     if not kind.is_service:
-        requirement = await specifications.require(conn, kind.programs(specification.specification), demands)
+        requirement = await specifications.require(conn, kind.programs(specification.specification), order.demands)
     flat = [(n, part) for n, group in enumerate(placed, 1) for part in group]
     ids = await statements.column(
         conn,
@@ -165,10 +173,10 @@ async def _insert(
         identities=identities,
         kind=kind.name,
         spec_id=spec_id,
-        tag=body.queue_tag or "*",
-        priority=int(1 if body.queue_priority is None else body.queue_priority),
+        tag=order.tag,
+        priority=order.priority,
         requirement_id=requirement,
-        owner=ctx.caller.username,
+        owner=order.owner,
         part_of=[n for n, _ in flat],
         roles=[p.role for _, p in flat],
         positions=[p.position for _, p in flat],
@@ -176,5 +184,5 @@ async def _insert(
         molecule_ids=[p.molecule for _, p in flat],
     )
     if kind.is_service:
-        await waking.begin(conn, ids, find_existing=body.find_existing)
+        await waking.begin(conn, ids, find_existing=order.find_existing)
     return ids

@@ -23,6 +23,7 @@ from qchive.server.bind import on_error, refusal, routes
 from qchive.server.dispatch import Addresses
 from qchive.server.gate import Gate
 from qchive.server.handlers import handlers
+from qchive.server.homepage import homepage
 from qchive.server.marks import Marks
 from qchive.server.proxies import Proxies
 from qchive.server.seen import Seen
@@ -58,12 +59,14 @@ def create_app(conninfo: str, settings: Settings, *, kinds: Mapping[str, Kind] =
 
     rows = endpoints(kinds)
     answering = routes(rows, handlers(rows))
+    home, elsewhere = homepage(settings)
     app = Starlette(
-        routes=[*page.ROUTES, *health.ROUTES, *answering, *_unknown_kinds()],
+        routes=[home, *page.ROUTES, *health.ROUTES, *answering, *_unknown_kinds()],
         lifespan=lifespan,
         exception_handlers={HTTPException: on_error, Exception: on_error},
     )
     app.router.redirect_slashes = False
+    app.router.default = elsewhere or app.router.default
     app.state.settings = settings
     app.state.kinds = kinds
     app.state.endpoints = rows

@@ -1,4 +1,4 @@
-"""The first start of an archive where people log in: somebody has to be able to."""
+"""Accounts by way of the database, for when nobody can log in: at the first start, or because a password is lost."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from qchive.db.pool import Connection, Database
 from qchive.server import passwords
 from qchive.server.gate import hash_of
 from qchive.server.tokens import SHOWN
+from qchive.server.users import id_of
 
 NAME = "admin"
 WORKER = "local-worker"
@@ -51,6 +52,24 @@ def worker_token(conninfo: str) -> str:
 
     _done(conninfo, work)
     return token
+
+
+def reset_password(conninfo: str, user: str, password: str | None = None, *, enable: bool = False) -> tuple[str, bool]:
+    """Give an account, by name or id, another password (default: a made-up one); it, and whether it can log in now.
+
+    Raises:
+        NotFound: there is no such account.
+        InvalidAccount: it cannot be a password.
+    """
+    new = passwords.chosen(password)
+    stored = passwords.HASHER.hash(new)
+
+    async def work(conn: Connection) -> list[bool]:
+        user_id = await id_of(conn, user)
+        return await statements.column(conn, "accounts/reset_password", id=user_id, password=stored, enable=enable)
+
+    (enabled,) = _done(conninfo, work)
+    return new, enabled
 
 
 def _done(conninfo: str, work: Callable[[Connection], Awaitable[T]]) -> T:

@@ -28,12 +28,14 @@ from qchive.server import (
 )
 from qchive.server.bind import Handler
 from qchive.server.flows import showing
+from qchive.server.rules import asking
 
 ROOMS = {
     "about": (about,),
     "molecules": (molecules,),
     "records": (records, adding, changing, outputs, timeline, failures, showing),
     "operations": (operations,),
+    "rules": (asking,),
     "managers": (managers,),
     "tasks": (claiming, returning),
     "jobs": (jobs,),

@@ -11,7 +11,7 @@ from qchive.db.pool import Connection
 from qchive.server import signing
 from qchive.server.access import Caller
 from qchive.server.context import Context
-from qchive.server.gate import Account, hash_of
+from qchive.server.gate import Account, Holder, hash_of
 from qchive.server.settings import Settings
 
 SHOWN = 20
@@ -81,6 +81,8 @@ async def session_logout(ctx: Context) -> LoggedOut:
     ctx.visit.check_same_site()
     key = ctx.visit.session_key
     if key is not None:
-        await ctx.db.run(lambda conn: statements.execute(conn, "sessions/delete", hash=hash_of(key)))
+        ended = await ctx.db.run(lambda conn: statements.rows(conn, "sessions/delete", Holder, hash=hash_of(key)))
+        for whose in ended:
+            ctx.visit.known(Caller(whose.role, whose.username, whose.id))
     ctx.visit.end_session()
     return LoggedOut()

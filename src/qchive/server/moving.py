@@ -10,6 +10,7 @@ from qchive.db import statements
 from qchive.db.pool import Connection
 from qchive.server.family import Family
 from qchive.server.flows import waking
+from qchive.server.rules.channel import CHANNEL
 from qchive.status import UNFINISHED, Action, Effect, Spread, Status
 
 
@@ -120,6 +121,7 @@ async def _move(conn: Connection, what: Change, asked: Collection[int], family: 
         reason=what.reason,
         operation_id=what.operation_id,
         undone=what.undone,
+        channel=CHANNEL,
     )
     return operation_id, frozenset(moved or ())
 

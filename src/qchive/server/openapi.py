@@ -39,8 +39,8 @@ def _schema_of(kind: type) -> dict[str, Any]:
     raise NotImplementedError(kind.__name__)
 
 
-def document(rows: tuple[Endpoint, ...], title: str) -> dict[str, Any]:
-    """The whole document."""
+def document(rows: tuple[Endpoint, ...], title: str, *, logins: bool = True) -> dict[str, Any]:
+    """The whole document; without `logins`, that of a server where nobody logs in."""
     kinds = _types(rows)
     schemas, components = msgspec.json.schema_components(kinds, schema_hook=_schema_of, ref_template=_REF)
     # Whoever asks may leave the rest out; other answers of which one may choose parts say so by their types.
@@ -49,12 +49,13 @@ def document(rows: tuple[Endpoint, ...], title: str) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for row in rows:
         path = re.sub(r"\{(\w+)(:\w+)?\}", r"{\1}", row.path)
-        paths.setdefault(path, {})[row.method.lower()] = _operation(row, by_type)
+        paths.setdefault(path, {})[row.method.lower()] = _operation(row, by_type, logins)
+    components = {"schemas": {**components, "Error": _ERROR}, **({"securitySchemes": _LOGINS} if logins else {})}
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": __version__, "description": "The QCArchive REST protocol, version 1."},
         "paths": paths,
-        "components": {"schemas": {**components, "Error": _ERROR}, "securitySchemes": _LOGINS},
+        "components": components,
     }
 
 
@@ -62,8 +63,9 @@ def _types(rows: tuple[Endpoint, ...]) -> list[Any]:
     return [kind for row in rows for kind in (row.body, row.answer, row.query) if kind is not None]
 
 
-def _operation(row: Endpoint, schemas: dict[int, dict[str, Any]]) -> dict[str, Any]:
+def _operation(row: Endpoint, schemas: dict[int, dict[str, Any]], logins: bool) -> dict[str, Any]:
     kind = f"_{row.kind.name}" if row.kind else ""
+    kind += f"_{row.role}" if row.role else ""
     operation: dict[str, Any] = {
         "operationId": re.sub(
             r"\W", "_", f"{row.name}{kind}" + ("_compute" if row.path.startswith("/compute") else "")
@@ -81,7 +83,8 @@ def _operation(row: Endpoint, schemas: dict[int, dict[str, Any]]) -> dict[str, A
     }
     if row.may:
         operation["description"] = f"Needs the permission `{row.may}`."
-        operation["security"] = [{}, *({name: []} for name in _LOGINS)]
+        if logins:
+            operation["security"] = [{}, *({name: []} for name in _LOGINS)]
     if row.body is not None:
         operation["requestBody"] = {"required": True, "content": _request(row, _schema(row.body, schemas))}
     return operation

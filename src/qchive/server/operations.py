@@ -215,11 +215,9 @@ async def undo(ctx: Context, body: api.Undo, operation_id: int) -> api.Operation
     """Take an operation back for all records whose last move it was; one that still runs is stopped first."""
 
     async def work(conn: Connection) -> api.Operation:
+        await _check_undo(ctx, conn, operation_id)
         await statements.execute(conn, "operations/stop", id=operation_id)
-        found = await statements.tuples(conn, "operations/undoable", id=operation_id)
-        if not found:
-            raise NotFound(f"There is no operation {operation_id}", ids=[operation_id])
-        ((action, effect, moves),) = found
+        ((action, effect, moves),) = await statements.tuples(conn, "operations/undoable", id=operation_id)
         if Effect(effect) in IRREVERSIBLE:
             raise NotUndoable(f"Operation {operation_id} ({action}) cannot be taken back")
         begun = await _begin(
@@ -234,6 +232,16 @@ async def undo(ctx: Context, body: api.Undo, operation_id: int) -> api.Operation
         return await _one(conn, begun)
 
     return await ctx.db.run(work)
+
+
+async def _check_undo(ctx: Context, conn: Connection, operation_id: int) -> None:
+    """Let the caller take an operation back, or not; an undoing is taken back by doing the action again."""
+    found = await statements.tuples(conn, "operations/done", id=operation_id)
+    if not found:
+        raise NotFound(f"There is no operation {operation_id}", ids=[operation_id])
+    ((name, undoings),) = found
+    action = ACTIONS[name]
+    access.check(ctx.caller, action.may if undoings % 2 else action.may_undo)
 
 
 async def stop(ctx: Context, operation_id: int) -> api.Operation:

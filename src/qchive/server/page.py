@@ -1,11 +1,11 @@
-"""Pages for people: the interactive description of the API."""
+"""Pages for people: the interactive description of the API, where one can log in to try it."""
 
 from __future__ import annotations
 
 from importlib.resources import files
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 # Nothing from elsewhere, nothing inline; `data:` is for the small icons within the style sheet.
@@ -25,13 +25,7 @@ def _file(path: str, name: str) -> Route:
     return Route(path, serve)
 
 
-async def home(request: Request) -> Response:
-    """People who type the bare address want to see something."""
-    return RedirectResponse("/api/docs")
-
-
 ROUTES = [
-    Route("/", home),
     _file("/api/docs", "api.html"),
-    *(_file(f"/api/docs/{name}", name) for name in ("api.js", "swagger-ui-bundle.js", "swagger-ui.css")),
+    *(_file(f"/api/docs/{name}", name) for name in ("api.js", "api.css", "swagger-ui-bundle.js", "swagger-ui.css")),
 ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from qchive.api.records import COLUMNS, ON_REQUEST, on_request_fields, plain_fields
+from qchive.api.records import COLUMNS, ON_REQUEST, named_fields, on_request_fields, plain_fields
 from qchive.kinds import Kind
 
 _RESULT = {"properties", "extras"}
@@ -41,11 +41,13 @@ def wanted(kind: Kind, include: Sequence[str] | None, exclude: Sequence[str] | N
     plain = {*COLUMNS, *plain_fields(kind)}
     known = {*ON_REQUEST, *(on_request_fields(kind) if typed else ())}
     asked = set(include or ("*",))
-    names = (asked & (plain | known)) | (plain if asked & stars else set())
+    ours = set(named_fields(kind)) if typed else set()
+    names = (asked & (plain | known | ours)) | (plain if asked & stars else set())
     if "**" in asked:
         names |= known
     if "molecules" in asked and typed:
         names |= set(kind.molecules)
+    names |= {other for view in kind.views if view.name in names for other in view.brings}
     unwanted = set(exclude or ())
     if "compute_history" in unwanted:
         unwanted.add("outputs")  # they come inside it

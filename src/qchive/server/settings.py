@@ -76,6 +76,11 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Server processes that answer requests."""
     motd: str = ""
     """Message of the day, which clients show when they connect."""
+    homepage_redirect_url: str | None = None
+    """Where the bare address leads. Unless given: to the page that describes the API."""
+    homepage_directory: str | None = None
+    """Folder of web pages for everybody, to stand at the bare address instead. Their scripts act for whoever is logged
+    in, so no others may write there."""
     api_limits: dict[str, int] = {}
     """Changes to `qchive.api.about.LIMITS`."""
     strict_compute_tags: bool = False
@@ -182,7 +187,8 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             NotLoopback: the address can be reached from other machines, and nobody has to log in.
             WeakSecret: `jwt_secret_key` could be guessed.
             LimitTooSmall: a limit below what existing clients can work with, or one that does not exist.
-            BadConfiguration: a proxy that is no address, or a certificate without a key or the other way round.
+            BadConfiguration: a proxy that is no address, a certificate without a key or the other way round, or files
+                that are not there.
             NoNetwork: one of `metrics_from` is none.
         """
         networks(self.trusted_proxies)
@@ -191,6 +197,8 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         for file in filter(None, (self.tls_certificate, self.tls_key)):
             if not os.access(file, os.R_OK):
                 raise BadConfiguration(f"{file}, for https, does not exist or cannot be read")
+        if self.homepage_directory is not None and not os.path.isdir(self.homepage_directory):
+            raise BadConfiguration(f"homepage_directory: {self.homepage_directory} is not a folder")
         for name, value in self.api_limits.items():
             if name not in SMALLEST:
                 raise LimitTooSmall(f"There is no limit called {name!r}: those there are: {', '.join(SMALLEST)}")

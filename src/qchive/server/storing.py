@@ -16,6 +16,7 @@ from qchive.kinds import Kind
 from qchive.kinds.kind import Child, Outcome, Part
 from qchive.kinds.result import ComputeError, FailedOperation, failure_outputs
 from qchive.molecule import Path, Stored
+from qchive.server.rules.channel import CHANNEL
 from qchive.wire import stored_json
 
 
@@ -155,6 +156,7 @@ async def store(conn: Connection, worker_id: int | None, finished: Sequence[Fini
         conn,
         "records/finish",
         worker_id=worker_id,
+        channel=CHANNEL,
         **_attempts(written),
         **_children(written, molecule_ids, spec_ids),
         **_parts(written, molecule_ids),

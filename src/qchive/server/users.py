@@ -8,9 +8,9 @@ from qchive import wire
 from qchive.api.accounts import NewPassword, NewUser, Preferences, UserInfo, check_groupname, check_username
 from qchive.db import statements
 from qchive.db.pool import Connection
-from qchive.errors import Forbidden, InvalidAccount, NotFound, TooLarge
+from qchive.errors import Forbidden, InvalidAccount, LastAdministrator, NotFound, TooLarge
 from qchive.server import passwords
-from qchive.server.access import NOBODY, ROLES
+from qchive.server.access import ADMINISTRATOR, NOBODY, ROLES
 from qchive.server.context import Context
 from qchive.server.gate import hash_of
 from qchive.wire import Json
@@ -133,6 +133,8 @@ async def _change(
 
     async def work(conn: Connection) -> UserInfo:
         await _check_groups(conn, groups or [])
+        if role is not None and not (role == ADMINISTRATOR and enabled):
+            await _check_others_remain(conn, user_id)
         changed = await statements.column(
             conn,
             "accounts/modify",
@@ -151,6 +153,16 @@ async def _change(
         return (await _shown(conn, changed))[0]
 
     return await ctx.db.run(work)
+
+
+async def _check_others_remain(conn: Connection, user_id: int) -> None:
+    """See that an account is not the only one of an administrator who can log in; until this transaction ends, nobody
+    takes the others away."""
+    if await statements.column(conn, "accounts/administrators") == [user_id]:
+        raise LastAdministrator(
+            "This is the only administrator who can log in: make somebody else an administrator first "
+            "(`qchive users modify NAME --role admin`), or nobody could look after accounts any more"
+        )
 
 
 def _check_role(role: str) -> None:
@@ -198,6 +210,7 @@ async def delete(ctx: Context, user: str) -> None:
         user_id = await id_of(conn, user)
         if user_id == ctx.caller.user_id:
             raise InvalidAccount("Cannot delete your own user")
+        await _check_others_remain(conn, user_id)
         await statements.execute(conn, "accounts/delete", id=user_id)
 
     await ctx.db.run(work)

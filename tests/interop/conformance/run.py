@@ -53,9 +53,12 @@ def run(
             f"{python} -m tests.interop.conformance.serve --port {{port}} --dir {{dir}} --config {{config}}",
         ),
         *("--reset-cmd", f"{python} {HERE / 'empty.py'} {{dir}}"),
-        *("--conf-report", str(report), "--conf-workdir", str(folder), "--tb=line", *options, *tests),
+        *("--tick-cmd", f"{python} -m tests.interop.conformance.tick {{dir}}"),
+        *("--conf-report", str(report), "--conf-workdir", str(folder), "--runslow", "--tb=line", *options, *tests),
     ]
-    path = os.pathsep.join(filter(None, (str(HERE.parents[2]), os.environ.get("PYTHONPATH"))))
+    # The server of this checkout, wherever the runner changes to, and whatever is installed.
+    here = (str(HERE.parents[2] / "src"), str(HERE.parents[2]), os.environ.get("PYTHONPATH"))
+    path = os.pathsep.join(filter(None, here))
     environment = os.environ | {
         serve.DSN: dsn,
         "CONF_VENV": os.environ.get("CONF_VENV", sys.prefix),

@@ -31,6 +31,8 @@ TEMPLATE = "conformance_template"
 
 SAME = {
     "name": "name",
+    "homepage_redirect_url": "homepage_redirect_url",
+    "homepage_directory": "homepage_directory",
     "strict_queue_tags": "strict_compute_tags",
     "strict_compute_tags": "strict_compute_tags",
     "heartbeat_frequency": "heartbeat_frequency",
@@ -113,8 +115,11 @@ def main() -> None:
     (given.dir / PEOPLE).write_text(json.dumps(people(config)))
     with psycopg.connect(of(dsn, name)) as connection:
         settle(connection, json.loads((given.dir / PEOPLE).read_text()))
-    # Upkeep beside it, ended with this process's group.
-    multiprocessing.get_context("spawn").Process(target=keep_up, args=(of(dsn, name), wanted), daemon=True).start()
+    # Upkeep beside it, ended with this process's group. `tick.py` takes composite records on when a test says so.
+    upkeep = multiprocessing.get_context("spawn").Process(
+        target=keep_up, args=(of(dsn, name), wanted), kwargs={"kinds": {}}, daemon=True
+    )
+    upkeep.start()
     serve(of(dsn, name), wanted)
 
 

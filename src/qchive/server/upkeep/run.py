@@ -10,10 +10,11 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 
 from qchive.db import statements
 from qchive.db.pool import Database
-from qchive.errors import Unavailable
+from qchive.errors import QCHiveError, Unavailable
 from qchive.kinds import KINDS, Kind
 from qchive.server.settings import Settings
 from qchive.server.upkeep import counting, flows
@@ -22,6 +23,7 @@ from qchive.server.upkeep.jobs.runner import Pace, Runner
 from qchive.server.upkeep.leader import lead
 from qchive.server.upkeep.months import PERIOD, make_months
 from qchive.server.upkeep.rescue import period, rescue
+from qchive.server.upkeep.rules import Follower
 from qchive.server.upkeep.together import together
 
 log = logging.getLogger("qchive.upkeep")
@@ -49,17 +51,25 @@ def keep_up(
     conninfo: str,
     settings: Settings,
     *,
+    read: Callable[[], Settings] | None = None,
     functions: Mapping[str, Function] = FUNCTIONS,
-    kinds: Mapping[str, Kind] = KINDS,
     pace: Pace | None = None,
-) -> None:
-    """Keep an archive going until SIGINT or SIGTERM: run its internal jobs, and lead or stand by."""
-    asyncio.run(_keep_up(conninfo, settings, functions, kinds, pace or Pace()))
+    kinds: Mapping[str, Kind] = KINDS,
+) -> Settings | None:
+    """Keep an archive going until SIGINT or SIGTERM: advance composite records of these kinds, run internal jobs, and
+    lead or stand by. If settings can be `read` again, also until SIGHUP: then the new ones are answered, to begin anew
+    with."""
+    return asyncio.run(_keep_up(conninfo, settings, read, functions, pace or Pace(), kinds))
 
 
 async def _keep_up(
-    conninfo: str, settings: Settings, functions: Mapping[str, Function], kinds: Mapping[str, Kind], pace: Pace
-) -> None:
+    conninfo: str,
+    settings: Settings,
+    read: Callable[[], Settings] | None,
+    functions: Mapping[str, Function],
+    pace: Pace,
+    kinds: Mapping[str, Kind],
+) -> Settings | None:
     db = Database(conninfo, size=6, patience=settings.database_patience)
     await db.open()
 
@@ -68,32 +78,57 @@ async def _keep_up(
             *(_repeat(name, seconds, one_round, db, settings) for name, seconds, one_round in loops(settings))
         )
 
-    runner, advancer = Runner(db, settings, functions, pace), flows.Advancer(db, kinds)
-    keeping = asyncio.create_task(together(lead(conninfo, work), runner.run(), advancer.run()))
+    runner, advancer, follower = (
+        Runner(db, settings, functions, pace),
+        flows.Advancer(db, kinds),
+        Follower(db, settings),
+    )
+    keeping = asyncio.create_task(together(lead(conninfo, work), runner.run(), advancer.run(), follower.run()))
     running = asyncio.get_running_loop()
 
-    def stop() -> None:
-        keeping.cancel()
-        last = threading.Timer(PATIENCE, _leave)
-        last.daemon = True
-        last.start()
+    last = threading.Timer(PATIENCE, lambda: _leave(None in found))
+    last.daemon = True
+    found: list[Settings | None] = []
+    """What is to come then: one None, and it is the end."""
 
-    ending = (signal.SIGINT, signal.SIGTERM)
-    for number in ending:
-        running.add_signal_handler(number, stop)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ending)  # which whoever started this process may have held back
+    def stop(then: Settings | None = None) -> None:
+        if not found:
+            last.start()
+        found.append(then)
+        keeping.cancel()
+
+    handlers: dict[signal.Signals, Callable[[], None]] = {signal.SIGINT: stop, signal.SIGTERM: stop}
+    if read is not None:
+        handlers[signal.SIGHUP] = partial(_read_again, read, stop)
+    for number, handler in handlers.items():
+        running.add_signal_handler(number, handler)
+    # Whoever started this process may have held them back; between two runs nobody listens, so there they wait.
+    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, handlers)
     try:
         with suppress(asyncio.CancelledError):
             await keeping
     finally:
         await db.close()
+        last.cancel()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return found[-1] if found and None not in found else None
 
 
-def _leave() -> None:
-    """End now: some connection does not let go. Like any process of ours, this one may be killed at any moment."""
+def _read_again(read: Callable[[], Settings], stop: Callable[[Settings], None]) -> None:
+    try:
+        settings = read()
+    except QCHiveError as problem:
+        log.error("Upkeep goes on as it is: %s", problem)
+        return
+    stop(settings)
+
+
+def _leave(for_good: bool) -> None:
+    """End now: some connection does not let go. Like any process of ours, this one may be killed at any moment. Whoever
+    looks after it is to start it again unless this was asked for."""
     log.warning("ending took more than %d s, so this process leaves everything as it is", PATIENCE)
     logging.shutdown()
-    os._exit(0)
+    os._exit(0 if for_good else 1)
 
 
 async def _repeat(

@@ -77,6 +77,12 @@ WITH given AS MATERIALIZED (
     JOIN ended ON ended.record_id = given.id
     ON CONFLICT (record_id, attempt_id, type, name) DO UPDATE SET
         compression = excluded.compression, data = excluded.data
+), noted AS (
+    -- for rules that follow what becomes complete; steps of a trajectory are parts of their optimization
+    INSERT INTO completion (record_id)
+    SELECT record_id FROM given
+    WHERE record_id IS NOT NULL AND outcome = 'complete' AND EXISTS (SELECT FROM rule WHERE enabled)
+    RETURNING pg_notify(%(channel)b, '')
 )
 UPDATE record r SET
     status = given.outcome::record_status, worker_id = %(worker_id)b, claimed_at = NULL, losses = 0,

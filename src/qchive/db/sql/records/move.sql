@@ -83,5 +83,11 @@ WITH given AS MATERIALIZED (
         CASE WHEN %(effect)b = 'clear' THEN old.worker_id END, old.operation_id,
         CASE WHEN %(undone)b::bigint IS NULL THEN run.id ELSE old.operation_again END
     FROM old, run
+), noted AS (
+    -- for rules that follow what becomes complete, or does so again
+    INSERT INTO completion (record_id)
+    SELECT id FROM old
+    WHERE target = 'complete' AND status <> 'complete' AND attempt_no > 0 AND EXISTS (SELECT FROM rule WHERE enabled)
+    RETURNING pg_notify(%(channel)b, '')
 )
 SELECT run.id, (SELECT array_agg(id) FROM moved) FROM run

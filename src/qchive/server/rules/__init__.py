@@ -1,0 +1,1 @@
+"""Follow-on rules: what is submitted by itself of records that complete."""
