@@ -89,10 +89,13 @@ async def _step(conn: Connection, kinds: Mapping[str, Kind], record_id: int) -> 
         return await _rest(conn, kinds, header)
     again = header.status == "waiting" and any(link.status in _DEAD for link in links)
     await _store(conn, kinds, header, await _next(conn, kinds, header, links, again=again))
-    passing = {link.kind for link in links if link.kind in kinds and kinds[link.kind].internal}
-    if passing:
-        statements.later(conn, "flows/clean", id=header.id, kinds=list(passing))
+    if any(link.kind in _internal(kinds) for link in links):
+        statements.later(conn, "flows/clean", id=header.id, kinds=_internal(kinds), all=False)
     return True
+
+
+def _internal(kinds: Mapping[str, Kind]) -> list[str]:
+    return [kind.name for kind in kinds.values() if kind.internal]
 
 
 async def _give_up(conn: Connection, kinds: Mapping[str, Kind], record_id: int, problem: Exception) -> bool:
@@ -198,6 +201,10 @@ async def _store(
     if isinstance(plan, Trouble):
         await _end(conn, header, _failure(plan))
     elif found is not None and isinstance(plan.next, Batch):
+        if anew:
+            statements.later(conn, "flows/clean", id=header.id, kinds=_internal(kinds), all=True)
+            await statements.execute(conn, "flows/forget", id=header.id)
+            _log(conn, header, "Planned anew from the beginning\n")
         await _go_on(conn, header, plan, plan.next, found, anew=anew)
     else:
         assert isinstance(plan.next, Done), "a flow returns what its record ends with"
@@ -226,9 +233,6 @@ def _log(conn: Connection, header: Header, text: str) -> None:
 async def _go_on(
     conn: Connection, header: Header, plan: Plan, batch: Batch, found: spawning.Found, *, anew: bool
 ) -> None:
-    if anew:
-        await statements.execute(conn, "flows/forget", id=header.id, first=0)
-        _log(conn, header, "Planned anew from the beginning\n")
     _log(conn, header, batch.log)
     await spawning.spawn(conn, header, plan.batch, plan.wishes, found)
     begins = batch.checkpoint is not None or anew

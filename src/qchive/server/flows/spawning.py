@@ -35,9 +35,9 @@ async def find(conn: Connection, header: Header, wishes: Sequence[Wish], own: di
     identities = [
         wish.kind.identity(wish.specification.hash, parts, {}) for wish, parts in zip(wishes, placed, strict=True)
     ]
-    known = {identity: own[identity] for identity in identities if identity in own}
+    shared = {i for i, wish in zip(identities, wishes, strict=True) if not wish.kind.internal}
+    known = {identity: own[identity] for identity in shared if identity in own}
     if header.find_existing:
-        shared = {i for i, wish in zip(identities, wishes, strict=True) if not wish.kind.internal}
         known |= await _find(conn, list(shared))
         unknown = shared - known.keys()
         if unknown:
