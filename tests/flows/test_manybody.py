@@ -19,6 +19,7 @@ from tests.flows.driving import Driven, drive
 from qchive.kinds.flow import FlowFailed, Link, Request, Seen
 from qchive.kinds.kind import InputRefused, Molecule, Part
 from qchive.kinds.manybody import ManybodySpecification, manybody
+from qchive.molecule import stored
 
 HIGH = {"program": "toy", "driver": "energy", "method": "high", "basis": None}
 LOW = {**HIGH, "method": "low"}
@@ -242,6 +243,8 @@ def test_so_is_whatever_else_makes_no_sense(change: Any, reason: str) -> None:
         ({"1": HIGH}, {"fragments": [[0, 1, 2]]}, "at least two fragments"),
         ({"1": HIGH}, {"fragments": [[0, 2], [1]]}, "fragment by fragment"),
         ({"1": HIGH}, {"real": [True, True, False]}, "ghost atoms itself"),
+        ({"1": HIGH}, {"fragment_charges": None}, "lacks `fragment_charges`"),
+        ({"1": HIGH}, {"fragment_multiplicities": [1]}, "lacks `fragment_multiplicities`"),
         ({n: HIGH for n in "1234"}, {}, "level 4 is more than the 3 fragments"),
         ({**{n: HIGH for n in "123"}, "supersystem": LOW}, {}, "leaves nothing"),
     ],
@@ -384,7 +387,7 @@ def test_people_find_it_by_every_level() -> None:
 
 
 def test_the_example_is_one() -> None:
-    molecule = {**manybody.example["initial_molecules"][0], "molecular_charge": 0.0}
+    molecule = msgspec.json.decode(stored(manybody.example["initial_molecules"][0]).document)
     made = msgspec.convert(manybody.example["specification"], ManybodySpecification)
     assert manybody.settle(made, [Part("initial_molecule", 1)], {1: molecule})
 

@@ -139,6 +139,9 @@ def _check_molecule(spec: ManybodySpecification, molecule: Molecule) -> None:
         raise InputRefused("the atoms of a many-body expansion stand fragment by fragment: reorder the molecule's")
     if not all(molecule.get("real") or ()):
         raise InputRefused("a many-body expansion places the ghost atoms itself: take those of the molecule away")
+    for name in ("fragment_charges", "fragment_multiplicities"):
+        if len(molecule.get(name) or ()) != len(fragments):
+            raise InputRefused(f"the molecule lacks `{name}`: set them, or leave out `validated`, and they are found")
     highest = _highest(spec.levels)
     if highest > len(fragments):
         raise InputRefused(f"level {highest} is more than the {len(fragments)} fragments of the molecule")
