@@ -12,7 +12,7 @@ from qcportal import ManagerClient
 from qcportal.record_models import RecordStatusEnum
 
 from benchmarks import servers
-from benchmarks.measure import Figure, check
+from benchmarks.measure import LATE, MEDIAN, Figure, check
 from benchmarks.servers import PROGRAMS, Server
 from benchmarks.sizes import Sizes
 from benchmarks.toy import Toy, peroxides
@@ -75,8 +75,8 @@ def _run(name: str, server: Server, sizes: Sizes) -> tuple[list[Figure], Course]
     check(all(course.complete and course.tasks >= POINTS for course in courses), f"{courses[0]}")
     gaps = sorted(gap for course in courses for gap in course.gaps[1:])
     figures = [Figure(name, server.name, sizes.drives, sum(c.wall for c in courses), cost.server, cost.postgres)]
-    for what, gap in (("median", statistics.median(gaps)), ("95 %", gaps[int(0.95 * (len(gaps) - 1))])):
-        figures.append(Figure(f"next task after a batch's last result, {what}", server.name, len(gaps), gap * len(gaps)))
+    for what, gap in ((MEDIAN, statistics.median(gaps)), (LATE, gaps[int(0.95 * (len(gaps) - 1))])):
+        figures.append(Figure(what, server.name, len(gaps), gap * len(gaps)))
     return figures, courses[0]
 
 

@@ -101,7 +101,9 @@ class Results:
         asked = given["input_specification"]
         trajectory = []
         for _ in range(self._steps):
-            moved = np.array(molecule["geometry"]).ravel() + self._rng.normal(scale=0.01, size=3 * len(molecule["symbols"]))
+            moved = np.array(molecule["geometry"]).ravel() + self._rng.normal(
+                scale=0.01, size=3 * len(molecule["symbols"])
+            )
             molecule = {**molecule, "geometry": [round(float(x), 8) for x in moved]}
             step = {"schema_version": 1, "molecule": molecule, "driver": "gradient", "model": asked["model"]}
             step |= {"keywords": asked.get("keywords", {}), "protocols": {}, "extras": {}}

@@ -35,6 +35,7 @@ from qchive.local import Local
 from qchive.server.settings import Settings
 
 START_TIMEOUT = 120.0
+TIMEOUT = 900.0
 POSTGRES = {"shared_preload_libraries": "pg_stat_statements"}
 """On top of what our embedded server has (durable: fsync and synchronous_commit are on), and on both sides alike."""
 LIMITED = (
@@ -70,6 +71,7 @@ class Server:
 
     def __post_init__(self) -> None:
         self.client = PortalClient(self.url, show_motd=False)
+        self.client.timeout = TIMEOUT  # the client's own minute would be too short for some of what is measured
         # Kept open: a backend that ends would end inside somebody's measure.
         self._watch = psycopg.connect(self.dsn, autocommit=True)
 

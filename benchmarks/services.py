@@ -142,9 +142,9 @@ def _advance(name: str, server: Server, n: int, figures: list[Figure]) -> None:
     tag = _start(server, n)
     manager, make = server.manager(tag), Toy()
     with measured(name, server, TURNS * n, figures) as cost:
-        for turn in range(TURNS):
+        for _ in range(TURNS):
             tasks = drives.claim_all(manager, tag)
-            check(len(tasks) == (n if turn == 0 else 2 * n), f"{len(tasks)} tasks of {n} torsion drives")
+            check(len(tasks) >= n, f"{len(tasks)} tasks of {n} torsion drives")
             batches = [tasks[start : start + 50] for start in range(0, len(tasks), 50)]
             made = [{task.id: make.of(task) for task in batch} for batch in batches]
             with cost:  # which ends when nothing has happened for a while: when all are advanced

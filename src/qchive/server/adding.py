@@ -40,8 +40,9 @@ async def add(ctx: Context, body: Any) -> tuple[InsertMetadata, list[int]]:
     demands = _demands(kind, body)
 
     async def work(conn: Connection) -> tuple[InsertMetadata, list[int]]:
-        placed = await _settle(conn, kind, body, await _place(conn, parts, given))
-        return await _add(conn, ctx, body, specification, placed, demands)
+        placed, documents = await _place(conn, parts, given)
+        settled = await _settle(conn, kind, body, placed, documents)
+        return await _add(conn, ctx, body, specification, settled, demands)
 
     try:
         return await ctx.db.run(work)
@@ -74,26 +75,31 @@ def _demands(kind: Kind, body: Add) -> dict[str, str]:
 
 async def _place(
     conn: Connection, parts: Sequence[tuple[Part, ...]], given: Sequence[Stored]
-) -> list[tuple[Part, ...]]:
-    """The same parts with the id of each molecule."""
+) -> tuple[list[tuple[Part, ...]], dict[int, bytes]]:
+    """The same parts with the id of each molecule; the molecules that came along, by id."""
     ids = sorted({p.molecule for group in parts for p in group if isinstance(p.molecule, int)})
     missing = await molecules.missing(conn, ids)
     if missing:
         shown = ", ".join(map(str, missing[:10])) + (" …" if len(missing) > 10 else "")
         raise NothingAdded(f"Molecules with these ids do not exist: {shown}. Nothing was added.")
-    fresh = iter((await molecules.ensure(conn, given)).ids)
-    return [
+    stored = (await molecules.ensure(conn, given)).ids
+    fresh = iter(stored)
+    placed = [
         tuple(p if isinstance(p.molecule, int) else msgspec.structs.replace(p, molecule=next(fresh)) for p in group)
         for group in parts
     ]
+    return placed, {i: molecule.document for i, molecule in zip(stored, given, strict=True)}
 
 
-async def _settle(conn: Connection, kind: Kind, body: Any, placed: list[tuple[Part, ...]]) -> Sequence[Sequence[Part]]:
+async def _settle(
+    conn: Connection, kind: Kind, body: Any, placed: list[tuple[Part, ...]], documents: Mapping[int, bytes]
+) -> Sequence[Sequence[Part]]:
     """What composite records are made of, checked; others stay as they are."""
     if not kind.is_service:
         return placed
-    ids = list({p.molecule for group in placed for p in group if isinstance(p.molecule, int)})
-    found = {i: msgspec.json.decode(d) for i, d in await statements.tuples(conn, "molecules/get", ids=ids)}
+    ids = {p.molecule for group in placed for p in group if isinstance(p.molecule, int)} - documents.keys()
+    others = await statements.tuples(conn, "molecules/get", ids=list(ids)) if ids else ()
+    found = {i: msgspec.json.decode(document) for i, document in (*documents.items(), *others)}
     settled = []
     for n, group in enumerate(placed):
         try:

@@ -45,11 +45,9 @@ async def advance(db: Database, kinds: Mapping[str, Kind], record_id: int) -> bo
 
     async def work(conn: Connection) -> bool:
         # Not the flow itself: whoever ends a child, or stops the record, is not to wait for the planning.
-        (free,) = await statements.column(conn, "flows/try_lock", **{"class": _LOCK, "id": record_id})
-        if not free:
-            return False
+        free = statements.later(conn, "flows/try_lock", **{"class": _LOCK, "id": record_id})
         found = await statements.rows(conn, "flows/get", Header, id=record_id)
-        if not found or found[0].status not in _OPEN or found[0].kind not in kinds:
+        if not free.column()[0] or not found or found[0].status not in _OPEN or found[0].kind not in kinds:
             return False
         header = found[0]
         links = await statements.rows(conn, "flows/links", Link, id=record_id, first=header.checkpoint_batch)
@@ -167,7 +165,7 @@ async def _go_on(conn: Connection, header: Header, plan: Plan, batch: Batch, *, 
     _log(conn, header, batch.log)
     await spawning.spawn(conn, header, plan.batch, plan.wishes, own)
     begins = batch.checkpoint is not None or anew
-    await statements.execute(
+    statements.later(
         conn,
         "flows/advance",
         id=header.id,

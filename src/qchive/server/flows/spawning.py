@@ -27,19 +27,18 @@ async def spawn(conn: Connection, header: Header, batch: int, wishes: Sequence[W
     ]
     known = {identity: own[identity] for identity in identities if identity in own}
     if header.find_existing:
-        shared = {i for i, wish in zip(identities, wishes, strict=True) if not wish.kind.internal}
-        known |= await _find(conn, list(shared))
-        unknown = shared - known.keys()
-        if unknown:
-            keys = [int.from_bytes(i[:8], "big", signed=True) for i in unknown]
-            await statements.column(conn, "records/lock_identities", keys=keys)
-            known |= await _find(conn, list(unknown))
+        shared = {i for i, wish in zip(identities, wishes, strict=True) if not wish.kind.internal} - known.keys()
+        if shared:
+            # Most are new: held before they are looked for, they need not be looked for twice.
+            keys = [int.from_bytes(i[:8], "big", signed=True) for i in shared]
+            statements.later(conn, "records/lock_identities", keys=keys)
+            known |= await _find(conn, list(shared))
     # Within a batch one computation is one record, whatever `find_existing` says: it is asked for once.
     new = {identity: n for n, identity in reversed(list(enumerate(identities))) if identity not in known}
     at = sorted(new.values())
     made = await _make(conn, header, [wishes[n] for n in at], [placed[n] for n in at], [identities[n] for n in at])
     known |= dict(zip((identities[n] for n in at), made, strict=True))
-    await _link(conn, header.id, batch, wishes, [known[identity] for identity in identities])
+    _link(conn, header.id, batch, wishes, [known[identity] for identity in identities])
 
 
 async def _place(conn: Connection, wishes: Sequence[Wish]) -> list[list[Part]]:
@@ -97,9 +96,9 @@ async def _make(
     return ids
 
 
-async def _link(conn: Connection, record_id: int, batch: int, wishes: Sequence[Wish], children: list[int]) -> None:
+def _link(conn: Connection, record_id: int, batch: int, wishes: Sequence[Wish], children: list[int]) -> None:
     requests = [wish.request for wish in wishes]
-    await statements.execute(
+    statements.later(
         conn,
         "flows/link",
         id=record_id,
