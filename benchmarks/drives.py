@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 import uuid
@@ -50,14 +51,15 @@ def drives(side: str, sizes: Sizes) -> list[Figure]:
     """One after the other on a server that does nothing else: ours with two server and two upkeep processes; the peer
     at its fastest, and at its default settings as far as there is time."""
     fast, slow = f"{POINTS}-point torsiondrive, peer at its fastest", f"{POINTS}-point torsiondrive, peer by default"
-    if sizes.iterations:
-        slow += f" (from {sizes.iterations} of its batches)"
+    slow += f" (from {sizes.iterations} of its batches)"
     if side == "qchive":
         with servers.ours(processes=2, upkeeps=2) as server:
             figures, _ = _run(fast, server, sizes)
-        return [*figures, msgspec.structs.replace(figures[0], measure=slow)]
+        return [*figures, *([msgspec.structs.replace(figures[0], measure=slow)] if sizes.iterations else [])]
     with servers.peer(service_frequency=FASTEST) as server:
         figures, course = _run(fast, server, sizes)
+    if not sizes.iterations:
+        return figures
     with servers.peer() as server:
         first = one(server, sizes.iterations)
     # Waiting for the first look is left out, as it may take any part of a minute.
@@ -80,7 +82,7 @@ def _run(name: str, server: Server, sizes: Sizes) -> tuple[list[Figure], Course]
     return figures, courses[0]
 
 
-def one(server: Server, batches: int = 0) -> Course:
+def one(server: Server, batches: float = math.inf) -> Course:
     """Run a torsion drive, to its end or until tasks have come so often after the first time."""
     tag, course = uuid.uuid4().hex, Course()
     manager, make = server.manager(tag), Toy()
@@ -88,7 +90,7 @@ def one(server: Server, batches: int = 0) -> Course:
     _, (record_id,) = server.client.add_torsiondrives(
         [peroxides(1)], "torsiondrive", OPTIMIZATION, SCAN, compute_tag=tag
     )
-    while not course.complete and (not batches or course.batches <= batches):
+    while not course.complete and course.batches <= batches:
         tasks = _wait(server, manager, tag, record_id, since)
         if not tasks:
             course.complete = True

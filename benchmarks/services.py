@@ -119,7 +119,7 @@ def crowded(side: str, sizes: Sizes) -> list[Figure]:
     figures: list[Figure] = []
     some, many = sizes.running
     with servers.ours() as server:
-        _advance("", server, some // 10, [])
+        _advance("", server, some, [])  # plans, caches, imports
         _advance(f"advance of {some} running", server, some, figures)
         _start(server, many - some)
         _advance(f"advance of {some} among {many} running", server, some, figures)

@@ -42,7 +42,7 @@ class Sizes(msgspec.Struct, frozen=True):
     drives: int = 5
     """Torsion drives run one after the other."""
     iterations: int = 3
-    """Batches of a torsion drive that the peer is watched for at its default settings, one a minute."""
+    """Batches of a torsion drive that the peer is watched for at its default settings, one a minute; 0: not at all."""
     running: tuple[int, int] = (100, 5_000)
     """Torsion drives under way: those advanced, and these with all others."""
 
@@ -51,7 +51,7 @@ FULL = Sizes()
 QUICK = Sizes(
     rounds=1, records=300, lazy=20, actions=300, many=10_000, others=20_000, optimizations=20, queues=(1_000, 10_000),
     claims=4, million=100_000, claimed_under_snapshot=20_000, gfn2=60, gfn2_peer=4,
-    services=100, drives=1, iterations=1, running=(50, 500),
+    services=100, drives=1, iterations=0, running=(50, 500),
 )  # fmt: skip
 WARM_UP = Sizes(
     rounds=1, records=60, lazy=5, actions=60, many=0, others=0, optimizations=10, clients=2, queues=(200, 200),

@@ -182,5 +182,5 @@ async def _insert(
         molecule_ids=[p.molecule for _, p in flat],
     )
     if kind.is_service:
-        await waking.begin(conn, ids, find_existing=body.find_existing)
+        waking.begin(conn, ids, find_existing=body.find_existing)
     return ids

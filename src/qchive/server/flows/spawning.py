@@ -92,7 +92,7 @@ async def _make(
     if services:
         from qchive.server.flows import waking
 
-        await waking.begin(conn, services, find_existing=header.find_existing)
+        waking.begin(conn, services, find_existing=header.find_existing)
     return ids
 
 
