@@ -39,7 +39,7 @@ conformance: $(VENV)/.test ## the peer's own tests over HTTP against our server;
 	$(BIN)/python -m tests.interop.conformance.run $(CONFORMANCE)
 
 # Against the peer, whose manager lives in an environment of its own: the last wheel of xtb is for Python 3.11 at most.
-# QUICK=1: small numbers, under three minutes. BENCH="singlepoints --size records=5000": some of it, other numbers.
+# QUICK=1: small numbers, a few minutes. BENCH="singlepoints --size records=5000": some of it, other numbers.
 bench: $(VENV)/.test $(MANAGER)/.installed ## QCHive and the peer side by side; QUICK=1 for a first look
 	BENCH_MANAGER=$(MANAGER) $(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(BENCH)
 

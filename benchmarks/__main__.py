@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks import actions, clients, floor, gfn2, idle, records, scale, servers, table, waiting
+from benchmarks import actions, clients, floor, gfn2, idle, records, scale, servers, services, table, waiting
 from benchmarks.measure import Figure
 from benchmarks.sizes import FULL, QUICK, WARM_UP, Sizes
 
@@ -30,6 +30,7 @@ SECTIONS: Mapping[str, Section] = {
     "queue": waiting.growing,
     "snapshot": waiting.under_snapshot,
     "gfn2": gfn2.end_to_end,
+    "services": services.services,
 }
 
 

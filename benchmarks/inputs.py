@@ -87,7 +87,8 @@ class Results:
             "provenance": _provenance("Psi4", "1.9.1"),
             "properties": {
                 "calcinfo_nbasis": 57, "calcinfo_nmo": 57, "calcinfo_nalpha": 13, "calcinfo_nbeta": 13,
-                "calcinfo_natom": 9, "nuclear_repulsion_energy": 81.7, "return_energy": energy, "scf_iterations": 9,
+                "calcinfo_natom": len(given["molecule"]["symbols"]), "nuclear_repulsion_energy": 81.7,
+                "return_energy": energy, "scf_iterations": 9,
                 "scf_one_electron_energy": 2.4 * energy, "scf_two_electron_energy": -0.9 * energy,
                 "scf_total_energy": energy, "scf_xc_energy": -24.1, "scf_dipole_moment": [0.1, -0.63, 0.02],
                 "return_gradient": gradient,
@@ -101,7 +102,8 @@ class Results:
         asked = given["input_specification"]
         trajectory = []
         for _ in range(self._steps):
-            moved = np.array(molecule["geometry"]).ravel() + self._rng.normal(scale=0.01, size=3 * len(ETHANOL))
+            moved = np.array(molecule["geometry"]).ravel()
+            moved = moved + self._rng.normal(scale=0.01, size=moved.size)
             molecule = {**molecule, "geometry": [round(float(x), 8) for x in moved]}
             step = {"schema_version": 1, "molecule": molecule, "driver": "gradient", "model": asked["model"]}
             step |= {"keywords": asked.get("keywords", {}), "protocols": {}, "extras": {}}

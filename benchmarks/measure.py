@@ -10,6 +10,8 @@ import msgspec
 from benchmarks.accounting import Cost
 from benchmarks.servers import Server
 
+MEDIAN, LATE = (f"next task after a batch's last result, {which}" for which in ("median", "95 %"))
+
 
 class Figure(msgspec.Struct):
     """What `n` operations cost: seconds of wall and CPU, statements and buffers of the database."""

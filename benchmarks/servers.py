@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
 import socket
@@ -14,12 +15,13 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, LiteralString, Self
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import psutil
 import psycopg
 import qcportal
@@ -30,8 +32,10 @@ from benchmarks.accounting import Cost
 from qchive.api.about import LIMITS
 from qchive.db.embedded import EmbeddedPostgres
 from qchive.local import Local
+from qchive.server.settings import Settings
 
 START_TIMEOUT = 120.0
+TIMEOUT = 900.0
 POSTGRES = {"shared_preload_libraries": "pg_stat_statements"}
 """On top of what our embedded server has (durable: fsync and synchronous_commit are on), and on both sides alike."""
 LIMITED = (
@@ -67,6 +71,7 @@ class Server:
 
     def __post_init__(self) -> None:
         self.client = PortalClient(self.url, show_motd=False)
+        self.client.timeout = TIMEOUT  # the client's own minute would be too short for some of what is measured
         # Kept open: a backend that ends would end inside somebody's measure.
         self._watch = psycopg.connect(self.dsn, autocommit=True)
 
@@ -85,6 +90,10 @@ class Server:
         manager = ManagerClient(ManagerName(cluster="bench", hostname="lab", uuid=str(uuid.uuid4())), address=self.url)
         manager.activate(qcportal.__version__, programs or PROGRAMS, [tag])
         return manager
+
+    def query(self, text: LiteralString) -> list[tuple[Any, ...]]:
+        """What the database answers."""
+        return self._watch.execute(text).fetchall()
 
     def statements(self) -> Statements:
         """What the database has done so far."""
@@ -108,28 +117,43 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 
 
 @contextmanager
-def ours() -> Iterator[Server]:
-    """QCHive: the processes of `qchive up` without a worker."""
+def ours(*, processes: int = 1, upkeeps: int = 1) -> Iterator[Server]:
+    """QCHive: the processes of `qchive up` without a worker, or more of them."""
     with postgres() as database:
         assert database.pid is not None
         before = {child.pid for child in psutil.Process().children()}
-        with Local(workers=0, database_url=database.dsn) as archive:
-            processes = [child.pid for child in psutil.Process().children() if child.pid not in before]
+        settings = Settings(processes=processes, enable_security=False)
+        with Local(workers=0, database_url=database.dsn, settings=settings) as archive, ExitStack() as stack:
+            for _ in range(upkeeps - 1):
+                stack.enter_context(_upkeep(database.dsn, settings))
+            started = [child.pid for child in psutil.Process().children() if child.pid not in before]
             _prepare(database.dsn)
-            with Server("qchive", archive.address, processes, database.pid, database.dsn) as server:
+            with Server("qchive", archive.address, started, database.pid, database.dsn) as server:
                 yield server
 
 
 @contextmanager
-def peer() -> Iterator[Server]:
-    """The peer, unmodified: its server with its job runner."""
+def _upkeep(dsn: str, settings: Settings) -> Iterator[None]:
+    text = msgspec.json.encode(msgspec.structs.replace(settings, database_url=dsn)).decode()
+    argv = [sys.executable, "-m", "qchive.cli", "upkeep"]
+    process = subprocess.Popen(argv, env={**os.environ, "QCHIVE_SETTINGS": text}, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@contextmanager
+def peer(**settings: Any) -> Iterator[Server]:
+    """The peer, unmodified: its server with its job runner; settings other than its own."""
     folder = Path(tempfile.mkdtemp(prefix="peer-bench-"))
     with postgres() as database:
         assert database.pid is not None
         dsn = database.dsn.replace("/qchive?", "/peer?", 1)
         port = _free_port()
         config = folder / "config.yaml"
-        config.write_text(json.dumps(_peer_settings(dsn, port)))  # JSON is YAML
+        config.write_text(json.dumps({**_peer_settings(dsn, port), **settings}))  # JSON is YAML
         program = str(Path(sys.executable).with_name("qcfractal-server"))
         argv = [program, "--config", str(config)]
         subprocess.run([*argv, "init-db"], check=True, capture_output=True, timeout=START_TIMEOUT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from benchmarks.measure import Figure
+from benchmarks.measure import MEDIAN, Figure
 
 from benchmarks import accounting, table
 
@@ -45,3 +45,10 @@ def test_ratios_below_the_aim_are_called_missed() -> None:
     assert "CPU ≥ 10×: MISSED" in lines["| claim"]
     assert "| 6.0 |" in lines["| claim"]
     assert "CPU ≥ 5×: met" in lines["| add duplicates"]
+
+
+def test_a_wait_is_held_against_its_aim() -> None:
+    soon = Figure(MEDIAN, "qchive", 10, wall=0.5)
+    assert "wall ≤ 100 ms: met" in table.markdown([soon], [])
+    late = Figure(MEDIAN, "qchive", 10, wall=1.5)
+    assert "wall ≤ 100 ms: MISSED" in table.markdown([late], [])

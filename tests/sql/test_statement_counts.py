@@ -6,11 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from typing import Any
 
 import pytest
 from tests.acting import do, last_operation, link, new_tag, preview, undo
 from tests.factories import OPTIMIZATION, SPEC, Http, Manager, add, failure, make_molecule, make_result, sql
+
+from qchive.kinds import KINDS, Kind
 
 MANY = 40
 
@@ -53,6 +56,32 @@ def molecules(n: int) -> list[dict[str, Any]]:
 
 def adding(api: Http, kind: str, **more: Any) -> Callable[[int], Any]:
     return lambda n: partial(add, api, molecules=molecules(n), kind=kind, **more)
+
+
+def adding_composite(api: Http, kind: Kind) -> Callable[[int], Any]:
+    """Records like the kind's example, each of other molecules."""
+    (like,) = kind.example[kind.inputs.field]
+
+    def prepare(n: int) -> Callable[[], Any]:
+        body = {**kind.example, kind.inputs.field: [_another(like, 1 + next(_scales) * 1e-4) for _ in range(n)]}
+        body |= {"compute_tag": "*", "compute_priority": 1}
+
+        def post() -> None:
+            meta, ids = api.post(f"records/{kind.name}/bulkCreate", body)
+            assert len(meta["inserted_idx"]) == len(set(ids)) == n, meta
+
+        return post
+
+    return prepare
+
+
+_scales = count(1)
+
+
+def _another(like: Any, scale: float) -> Any:
+    if isinstance(like, dict):
+        return {**like, "geometry": [x * scale for x in like["geometry"]]}
+    return [_another(part, scale) for part in like] if isinstance(like, list) else like
 
 
 def finding(api: Http) -> Callable[[int], Any]:
@@ -176,6 +205,7 @@ def _history(api: Http, tag: str, ids: list[int]) -> Callable[[], Any]:
 REQUESTS: dict[str, Callable[[Http], Callable[[int], Any]]] = {
     "add single points": lambda api: adding(api, "singlepoint", spec=SPEC),
     "add optimizations": lambda api: adding(api, "optimization", spec=OPTIMIZATION),
+    **{f"add {kind.name} records": partial(adding_composite, kind=kind) for kind in KINDS.values() if kind.is_service},
     "add again": finding,
     "add molecules": lambda api: lambda n: partial(api.post, "molecules/bulkCreate", molecules(n)),
     "claim": claiming,

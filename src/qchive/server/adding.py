@@ -57,7 +57,8 @@ async def add(ctx: Context, body: Any) -> tuple[InsertMetadata, list[int]]:
     )
 
     async def work(conn: Connection) -> tuple[InsertMetadata, list[int]]:
-        settled = await settle(conn, order, await _place(conn, parts, given))
+        placed, documents = await _place(conn, parts, given)
+        settled = await settle(conn, order, placed, documents)
         for n, group in enumerate(settled):
             if isinstance(group, InputRefused):
                 raise NothingAdded(f"Input {n}: {group}. Nothing was added.")
@@ -94,29 +95,33 @@ def _demands(kind: Kind, body: Add) -> dict[str, str]:
 
 async def _place(
     conn: Connection, parts: Sequence[tuple[Part, ...]], given: Sequence[Stored]
-) -> list[tuple[Part, ...]]:
-    """The same parts with the id of each molecule."""
+) -> tuple[list[tuple[Part, ...]], dict[int, bytes]]:
+    """The same parts with the id of each molecule; the molecules that came along, by id."""
     ids = sorted({p.molecule for group in parts for p in group if isinstance(p.molecule, int)})
     missing = await molecules.missing(conn, ids)
     if missing:
         shown = ", ".join(map(str, missing[:10])) + (" …" if len(missing) > 10 else "")
         raise NothingAdded(f"Molecules with these ids do not exist: {shown}. Nothing was added.")
-    fresh = iter((await molecules.ensure(conn, given)).ids)
-    return [
+    stored = (await molecules.ensure(conn, given)).ids
+    fresh = iter(stored)
+    placed = [
         tuple(p if isinstance(p.molecule, int) else msgspec.structs.replace(p, molecule=next(fresh)) for p in group)
         for group in parts
     ]
+    return placed, {i: molecule.document for i, molecule in zip(stored, given, strict=True)}
 
 
 async def settle(
-    conn: Connection, order: Order, placed: Sequence[Sequence[Part]]
+    conn: Connection, order: Order, placed: Sequence[Sequence[Part]], documents: Mapping[int, bytes] | None = None
 ) -> Sequence[Sequence[Part] | InputRefused]:
-    """What composite records are made of, checked, or why it cannot be; others stay as they are."""
-    kind = order.specification.kind
+    """What composite records are made of, checked, or why it cannot be; others stay as they are. `documents` are
+    molecules by id that need not be read any more."""
+    kind, documents = order.specification.kind, documents or {}
     if not kind.is_service:
         return placed
-    ids = list({p.molecule for group in placed for p in group if isinstance(p.molecule, int)})
-    found = {i: msgspec.json.decode(d) for i, d in await statements.tuples(conn, "molecules/get", ids=ids)}
+    ids = {p.molecule for group in placed for p in group if isinstance(p.molecule, int)} - documents.keys()
+    others = await statements.tuples(conn, "molecules/get", ids=list(ids)) if ids else ()
+    found = {i: msgspec.json.decode(document) for i, document in (*documents.items(), *others)}
     settled: list[Sequence[Part] | InputRefused] = []
     for group in placed:
         try:
@@ -184,5 +189,5 @@ async def _insert(
         molecule_ids=[p.molecule for _, p in flat],
     )
     if kind.is_service:
-        await waking.begin(conn, ids, find_existing=order.find_existing)
+        waking.begin(conn, ids, find_existing=order.find_existing)
     return ids

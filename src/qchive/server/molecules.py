@@ -14,7 +14,7 @@ from qchive.db import molecules as store
 from qchive.db import statements, where
 from qchive.db.pool import Connection
 from qchive.errors import InvalidMolecule, NotFound
-from qchive.molecule import Stored, modified, parse_formula, read_files, stored, with_id
+from qchive.molecule import Path, Stored, modified, parse_formula, read_files, with_id
 from qchive.server.body import Files
 from qchive.server.context import Context
 from qchive.wire import Json
@@ -84,10 +84,10 @@ async def read_molecules(molecules: list[dict[str, Any]]) -> list[Stored]:
 
 
 def _read(molecules: list[dict[str, Any]]) -> list[Stored]:
-    read = []
+    read, path = [], Path()
     for position, molecule in enumerate(molecules):
         try:
-            read.append(stored(molecule))
+            read.append(path.stored(molecule))
         except InvalidMolecule as e:
             raise InvalidMolecule(
                 f"Invalid body: molecule {position}: {e.msg}", **{**e.fields, "index": position}

@@ -75,9 +75,9 @@ async def _run(db: Database, work: Callable[[Connection], Awaitable[bool]]) -> b
 async def _get(conn: Connection, kinds: Mapping[str, Kind], record_id: int) -> Header | None:
     """The record, if it can be taken on and nobody else does so until this transaction ends."""
     # Not the flow itself is locked: whoever ends a child, or stops the record, is not to wait for the planning.
-    (free,) = await statements.column(conn, "flows/try_lock", **{"class": _LOCK, "id": record_id})
-    found = await statements.rows(conn, "flows/get", Header, id=record_id) if free else []
-    return next((h for h in found if h.status in _OPEN and h.kind in kinds), None)
+    free = statements.later(conn, "flows/try_lock", **{"class": _LOCK, "id": record_id})
+    found = await statements.rows(conn, "flows/get", Header, id=record_id)
+    return next((h for h in found if free.column()[0] and h.status in _OPEN and h.kind in kinds), None)
 
 
 async def _step(conn: Connection, kinds: Mapping[str, Kind], record_id: int) -> bool:
@@ -236,7 +236,7 @@ async def _go_on(
     _log(conn, header, batch.log)
     await spawning.spawn(conn, header, plan.batch, plan.wishes, found)
     begins = batch.checkpoint is not None or anew
-    await statements.execute(
+    statements.later(
         conn,
         "flows/advance",
         id=header.id,

@@ -38,11 +38,11 @@ async def find(conn: Connection, header: Header, wishes: Sequence[Wish], own: di
     shared = {i for i, wish in zip(identities, wishes, strict=True) if not wish.kind.internal}
     known = {identity: own[identity] for identity in shared if identity in own}
     if header.find_existing:
-        known |= await _find(conn, list(shared))
         unknown = shared - known.keys()
         if unknown:
+            # Most are new: held before they are looked for, they need not be looked for twice.
             keys = [int.from_bytes(i[:8], "big", signed=True) for i in unknown]
-            await statements.column(conn, "records/lock_identities", keys=keys)
+            statements.later(conn, "records/lock_identities", keys=keys)
             known |= await _find(conn, list(unknown))
     return Found(placed, identities, known)
 
@@ -55,7 +55,7 @@ async def spawn(conn: Connection, header: Header, batch: int, wishes: Sequence[W
     at = sorted(new.values())
     made = await _make(conn, header, [wishes[n] for n in at], [placed[n] for n in at], [identities[n] for n in at])
     known |= dict(zip((identities[n] for n in at), made, strict=True))
-    await _link(conn, header.id, batch, wishes, [known[identity] for identity in identities])
+    _link(conn, header.id, batch, wishes, [known[identity] for identity in identities])
 
 
 async def _place(conn: Connection, wishes: Sequence[Wish]) -> list[list[Part]]:
@@ -109,13 +109,13 @@ async def _make(
     if services:
         from qchive.server.flows import waking
 
-        await waking.begin(conn, services, find_existing=header.find_existing)
+        waking.begin(conn, services, find_existing=header.find_existing)
     return ids
 
 
-async def _link(conn: Connection, record_id: int, batch: int, wishes: Sequence[Wish], children: list[int]) -> None:
+def _link(conn: Connection, record_id: int, batch: int, wishes: Sequence[Wish], children: list[int]) -> None:
     requests = [wish.request for wish in wishes]
-    await statements.execute(
+    statements.later(
         conn,
         "flows/link",
         id=record_id,

@@ -15,9 +15,9 @@ CHANNEL = "flow"
 """Where upkeep listens."""
 
 
-async def begin(conn: Connection, ids: Sequence[int], *, find_existing: bool) -> None:
+def begin(conn: Connection, ids: Sequence[int], *, find_existing: bool) -> None:
     """New composite records, ready to start."""
-    await statements.execute(conn, "flows/begin", ids=list(ids), find_existing=find_existing, channel=CHANNEL)
+    statements.later(conn, "flows/begin", ids=list(ids), find_existing=find_existing, channel=CHANNEL)
 
 
 def hold(conn: Connection, ids: Collection[int]) -> None:
