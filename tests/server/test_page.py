@@ -84,7 +84,9 @@ def ann(database: str) -> Iterator[httpx.Client]:
 
 def test_the_examples_that_the_page_offers_are_accepted(ann: httpx.Client) -> None:
     rows = [row for row in endpoints() if row.example is not None]
-    assert {row.kind.name for row in rows if row.kind and row.name == "records.add"} == set(KINDS)
+    assert {row.kind.name for row in rows if row.kind and row.name == "records.add"} == {
+        kind.name for kind in KINDS.values() if not kind.internal
+    }
     order = {"add": 0, "set_password": 1}
     for row in sorted(rows, key=lambda row: (order.get(row.name.split(".")[1], 2), "delete" in row.name)):
         path = re.sub(r"\{\w+:int\}", "1", row.path).replace("{user}", "ann")

@@ -16,6 +16,9 @@ from tests.acting import by_filter, do, family, last_operation, one_of_each, und
 from tests.factories import SPEC, Http, Manager, add, claim_and_return, failure, make_molecule, sql
 from tests.runners import add_job
 from tests.sql.test_migrations import shape
+from tests.ticking import tick
+
+from qchive.kinds import KINDS
 
 ODD = "tab\there, line\nbreak, back\\slash, \\N, \\., 'quotes' \"both\", Ångström 🧪"
 
@@ -50,6 +53,14 @@ getattr(verbs, sys.argv[1])(sys.argv[2], Path(sys.argv[3]) if sys.argv[1] != "mo
 """
 
 
+RULES = (
+    "INSERT INTO rule (name, filter, kind, spec_id, tag, priority, find_existing, enabled) VALUES"
+    " (%(odd)s, '{}', 'singlepoint', 1, '*', 1, true, true)",
+    "INSERT INTO follow_on (rule_id, source_id, state, through) VALUES (1, 1, 'waiting', '{1}')",
+    "INSERT INTO completion (record_id) VALUES (1)",
+)
+
+
 def everything(api: Http, conninfo: str) -> None:
     """Fill an archive: records in each status, something in every table, odd text."""
     ids = one_of_each(api)
@@ -69,13 +80,16 @@ def everything(api: Http, conninfo: str) -> None:
     (again,) = add(api, compute_tag="again")
     manager = Manager(api, tags=["again"])
     manager.give_one(manager.claim()[0]["id"], failure(error_message=ODD))
+    reaction = {**KINDS["reaction"].example, "compute_tag": "*", "compute_priority": 1}
+    api.post("records/reaction/bulkCreate", reaction)
+    tick(conninfo)
     add_job(conninfo, kwargs={"odd": ODD})
     add_job(conninfo, name="twice")
     sql(conninfo, "UPDATE record SET owner = %s WHERE id = %s", ODD, again)
     for statement in ACCOUNTS:
         sql(conninfo, statement)
     with psycopg.connect(conninfo) as conn:
-        for statement in SEEN:
+        for statement in (*SEEN, *RULES):
             conn.execute(statement, {"odd": ODD})
     sql(conninfo, "SELECT make_move_month('2020-02-01')")
     for time in ("1999-01-01", "2020-02-02"):
