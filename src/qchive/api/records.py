@@ -97,7 +97,7 @@ class FlowProgress(msgspec.Struct, kw_only=True):
     """How far a composite record is."""
 
     stage: str | None
-    """What is done now; None before the start and after the end."""
+    """What is done now; None before the start."""
     done: int | None
     """Points that are settled: of the grid, images, components …"""
     total: int | None

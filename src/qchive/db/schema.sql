@@ -151,7 +151,8 @@ CREATE TABLE result (
     record_id  bigint PRIMARY KEY REFERENCES record ON DELETE CASCADE,
     properties bytea,
     extras     bytea NOT NULL,
-    fields     bytea NOT NULL
+    fields     bytea NOT NULL,
+    progress   bytea                        -- of a composite record: how far it came
 ) WITH (toast_tuple_target = 8160);  -- compressing digits takes long and saves little: what fits a page stays as it is
 
 -- One row per try, written when it ends, that of a composite record when it starts.

@@ -232,6 +232,7 @@ CREATE INDEX failed_login_time ON failed_login (time);
 
 ALTER TABLE specification ADD COLUMN optimizer text, ADD COLUMN others jsonb;
 ALTER TABLE record_child ADD COLUMN request bytea;
+ALTER TABLE result ADD COLUMN progress bytea;
 ALTER TABLE attempt
     DROP CONSTRAINT attempt_outcome_check,
     ADD CONSTRAINT attempt_outcome_check

@@ -18,7 +18,7 @@ from qchive.db import statements
 from qchive.db.pool import Connection, Database
 from qchive.errors import Unavailable
 from qchive.kinds import Kind
-from qchive.kinds.flow import Batch, Done, FlowFailed
+from qchive.kinds.flow import Batch, Done, FlowFailed, Progress
 from qchive.kinds.kind import Outcome, Part
 from qchive.kinds.result import ComputeError, FailedOperation
 from qchive.server import storing
@@ -243,10 +243,14 @@ async def _go_on(
         batch=plan.batch,
         begins=begins,
         checkpoint=None if batch.checkpoint is None else stored_json(batch.checkpoint),
-        progress=stored_json(msgspec.to_builtins(batch.progress)),
+        progress=_progress(batch.progress),
         fields=stored_json(_fields(header, batch.fields)),
         **_parts(batch.molecules),
     )
+
+
+def _progress(progress: Progress | None) -> bytes | None:
+    return None if progress is None else stored_json(msgspec.to_builtins(progress))
 
 
 def _fields(header: Header, more: Mapping[str, object]) -> dict[str, object]:
@@ -274,7 +278,7 @@ async def _complete(conn: Connection, kinds: Mapping[str, Kind], header: Header,
         fields=_fields(header, done.fields),
     )
     await _end(conn, header, storing.success(kinds, outcome))
-    await statements.execute(conn, "flows/end", id=header.id)
+    await statements.execute(conn, "flows/end", id=header.id, progress=_progress(done.progress))
 
 
 def _failure(trouble: Trouble) -> storing.Failure:

@@ -139,21 +139,12 @@ async def _services(conn: Connection, ids: Sequence[int]) -> dict[int, api.Recor
 
 
 async def _progress(conn: Connection, ids: Sequence[int]) -> dict[int, api.FlowProgress]:
-    told = {
-        i: (batch, _decoded(text) or {})
-        for i, *_, batch, text in await statements.tuples(conn, "flows/services", ids=list(ids))
-    }
     children: dict[int, dict[str, int]] = {}
     for parent, status, n in await statements.tuples(conn, "flows/children_counts", ids=list(ids)):
         children.setdefault(parent, {})[status] = n
-    return {
-        i: api.FlowProgress(
-            stage=told.get(i, (None, {}))[1].get("stage"),
-            done=told.get(i, (None, {}))[1].get("done"),
-            total=told.get(i, (None, {}))[1].get("total"),
-            minimum=told.get(i, (None, {}))[1].get("minimum"),
-            batch=told[i][0] if i in told else None,
-            children=children.get(i, {}),
-        )
-        for i in ids
-    }
+    found = {}
+    for i, batch, text in await statements.tuples(conn, "flows/progress", ids=list(ids)):
+        told = _decoded(text) or {}
+        facts = {name: told.get(name) for name in ("stage", "done", "total", "minimum")}
+        found[i] = api.FlowProgress(**facts, batch=batch, children=children.get(i, {}))
+    return found
