@@ -210,7 +210,7 @@ def test_progress_says_how_far_a_record_is(archive: Archive, api: Http, client: 
     ended = client.get_records(record_id)
     assert (ended.progress.stage, ended.progress.done, ended.progress.batch) == ("done", 3, None)
     assert ended.progress.children == {"complete": 4}
-    assert "3 of 3" in ended._repr_html_()
+    assert "3 of 3" in ended.progress._repr_html_()
 
 
 def test_a_running_record_shows_service_children_and_log(archive: Archive, api: Http, client: PortalClient) -> None:
