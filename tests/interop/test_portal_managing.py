@@ -261,7 +261,7 @@ def test_tag_and_priority_of_what_is_not_finished_change(
     changed = [n for n, status in enumerate(STATUSES) if status not in ("complete", "invalid")]
     assert (meta.updated_idx, meta.n_children_updated) == (changed, 0)
     assert meta.error_idx == [n for n in range(8) if n not in changed]
-    warned = [record.getMessage() for record in caplog.records]
+    warned = [record.getMessage() for record in caplog.records if record.name.startswith("PortalClient")]
     assert [text.split()[0] for text in warned] == [f"'{name}'" for name in names if older]
     after = client.get_records(ids["waiting"])
     assert (after.task.compute_tag, after.task.compute_priority) == ("a_new_tag", PriorityEnum.low)

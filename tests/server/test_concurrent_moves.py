@@ -64,7 +64,7 @@ def test_a_gale_of_composite_records_leaves_none_behind_that_hangs(own_postgres:
         storm.settle(60)
         assert storm.forbidden() == {}
         assert storm.computed > 20, "there was something to do"
-        assert storm.killed > 1
+        assert storm.killed > 0
         log = own_postgres.log.read_text()
     errors = re.findall(r"(?:ERROR|PANIC): .*(?:\n.*){8}", log)
     assert [e for e in errors if not any(text in e.split("\n")[0] for text in EXPECTED)] == []

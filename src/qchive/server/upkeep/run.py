@@ -28,7 +28,7 @@ from qchive.server.upkeep.together import together
 
 log = logging.getLogger("qchive.upkeep")
 
-PATIENCE = 20.0
+PATIENCE = 12.0
 """Seconds that upkeep has to end in order: longer than jobs take to be put back."""
 NOTED = 10.0
 """Seconds between notes that a loop has done its work."""
@@ -59,10 +59,45 @@ def keep_up(
     """Keep an archive going until SIGINT or SIGTERM: advance composite records of these kinds, run internal jobs, and
     lead or stand by. If settings can be `read` again, also until SIGHUP: then the new ones are answered, to begin anew
     with."""
-    return asyncio.run(_keep_up(conninfo, settings, read, functions, pace or Pace(), kinds))
+    end = _End()
+    try:
+        return asyncio.run(_keep_up(end, conninfo, settings, read, functions, pace or Pace(), kinds))
+    finally:
+        end.came()
+
+
+class _End:
+    """What is to come when upkeep has been told to stop; and the time it has for that."""
+
+    def __init__(self) -> None:
+        self._found: list[Settings | None] = []
+        # Until all is over: asyncio, too, waits for whatever holds on to a connection that is just being made.
+        self._last = threading.Timer(PATIENCE, lambda: _leave(self.for_good))
+        self._last.daemon = True
+
+    @property
+    def for_good(self) -> bool:
+        """Whether nothing is to come: then whatever else was asked for does not count."""
+        return None in self._found
+
+    @property
+    def then(self) -> Settings | None:
+        """The settings to begin anew with."""
+        return None if self.for_good or not self._found else self._found[-1]
+
+    def tell(self, then: Settings | None) -> None:
+        """Stop, and begin anew with these settings; None: do not."""
+        if not self._found:
+            self._last.start()
+        self._found.append(then)
+
+    def came(self) -> None:
+        """It has ended."""
+        self._last.cancel()
 
 
 async def _keep_up(
+    end: _End,
     conninfo: str,
     settings: Settings,
     read: Callable[[], Settings] | None,
@@ -86,15 +121,8 @@ async def _keep_up(
     keeping = asyncio.create_task(together(lead(conninfo, work), runner.run(), advancer.run(), follower.run()))
     running = asyncio.get_running_loop()
 
-    last = threading.Timer(PATIENCE, lambda: _leave(None in found))
-    last.daemon = True
-    found: list[Settings | None] = []
-    """What is to come then: one None, and it is the end."""
-
     def stop(then: Settings | None = None) -> None:
-        if not found:
-            last.start()
-        found.append(then)
+        end.tell(then)
         keeping.cancel()
 
     handlers: dict[signal.Signals, Callable[[], None]] = {signal.SIGINT: stop, signal.SIGTERM: stop}
@@ -109,9 +137,8 @@ async def _keep_up(
             await keeping
     finally:
         await db.close()
-        last.cancel()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return found[-1] if found and None not in found else None
+    return end.then
 
 
 def _read_again(read: Callable[[], Settings], stop: Callable[[Settings], None]) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
-AGAIN = 15.0
+AGAIN = 8.0
 """Seconds after which a task that has not ended is told again; longer than any takes that has heard it."""
 
 

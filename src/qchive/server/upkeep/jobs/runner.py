@@ -43,7 +43,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """Longest sleep between looks for jobs."""
     grace: float = 2.0
     """That a function has to come to a check point; then its transaction is rolled back."""
-    farewell: float = 10.0
+    farewell: float = 3.0
     """That a process which ends tries to put its jobs back."""
     backoff: float = 60.0
     """Added to the delay of a periodic job after a failure, doubled after each further one."""
