@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from qchive.db import statements
 from qchive.db.pool import Connection, Database
@@ -86,9 +86,9 @@ class Advancer:
 
         return await self._db.read(work)
 
-    async def _some(self, queue: object, left: set[int]) -> int:
+    async def _some(self, queue: Iterator[int], left: set[int]) -> int:
         steps = 0
-        for record_id in queue:  # type: ignore[attr-defined]
+        for record_id in queue:
             try:
                 if await advance(self._db, self._kinds, record_id):
                     steps += 1
