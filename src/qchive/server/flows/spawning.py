@@ -10,6 +10,7 @@ import msgspec
 from qchive.db import molecules, specifications, statements
 from qchive.db.pool import Connection
 from qchive.kinds.kind import Part
+from qchive.server.flows import waking
 from qchive.server.flows.header import Header
 from qchive.server.flows.replay import Wish
 from qchive.wire import stored_json
@@ -107,8 +108,6 @@ async def _make(
     )
     services = [i for i, wish in zip(ids, wishes, strict=True) if wish.kind.is_service]
     if services:
-        from qchive.server.flows import waking
-
         waking.begin(conn, services, find_existing=header.find_existing)
     return ids
 
